@@ -1,0 +1,315 @@
+"""In the app: logical name to physical name, for one release.
+
+Standard library only, and cheap to import: `json` and `difflib` are loaded when they are needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from procver.errors import DatabaseError, FindingsError, UnknownNameError, UsageError
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without importing typing
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Self
+
+FORMAT = 1
+"""The newest mapping format that this resolver reads."""
+
+_REMAKE = "make it anew with: procver map --release NAME --format json -o FILE"
+
+
+class Resolver(Mapping[str, str]):
+    """The mapping of one release: ``resolver['app.fn']`` is ``'app.fn_3'``.
+
+    A name without a schema means the default schema; on SQL Server case does not matter. Physical
+    names come out quoted where they need it.
+
+    Attributes:
+        release: name of the release.
+        dialect: ``postgresql`` or ``mssql``.
+        default_schema: the schema that a bare name means.
+    """
+
+    __slots__ = ("_known", "_objects", "default_schema", "dialect", "release")
+
+    def __init__(
+        self,
+        release: str,
+        dialect: str,
+        objects: Mapping[str, tuple[str, str]],
+        *,
+        default_schema: str = "",
+    ) -> None:
+        """Make a resolver of rows; most apps want `load` or `from_database`.
+
+        Args:
+            release: name of the release.
+            dialect: ``postgresql`` or ``mssql``.
+            objects: kind and physical name by logical name.
+            default_schema: the schema that a bare name means; none when empty.
+        """
+        self.release = release
+        self.dialect = dialect
+        self.default_schema = default_schema
+        self._objects = objects
+        self._known = _Known(objects, default_schema, ignore_case=dialect == "mssql")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the resolver of a mapping file that ``procver publish`` or ``map`` wrote.
+
+        Raises:
+            UsageError: the file is missing, is no mapping, or was written by a newer procver.
+        """
+        import json
+
+        try:
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear to import
+                document = json.load(file)
+        except FileNotFoundError:
+            raise UsageError(f"no mapping file {os.fspath(path)}", hint=_REMAKE) from None
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise UsageError(f"cannot read mapping file {os.fspath(path)}: {why}") from error
+        except ValueError as error:  # not JSON, or not UTF-8
+            raise UsageError(
+                f"mapping file {os.fspath(path)} is not JSON: {error}", hint=_REMAKE
+            ) from error
+        return cls._read(document, f"mapping file {os.fspath(path)}")
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
+        """Return the resolver of a mapping at hand: parsed JSON, or MAPPING of a Python module.
+
+        Raises:
+            UsageError: it is no mapping, or was written by a newer procver.
+        """
+        return cls._read(mapping, "the mapping")
+
+    @classmethod
+    def from_database(cls, connection: Any, *, release: str) -> Self:
+        """Return the resolver of a release as the registry holds it, in one query.
+
+        Args:
+            connection: a DB-API connection (psycopg, pyodbc); its transaction is left as found.
+            release: name of a published release.
+
+        Raises:
+            UsageError: the release is unknown, or the database has no registry.
+            DatabaseError: the database refused the query.
+        """
+        query = (
+            "SELECT dialect, default_schema, name, kind, physical"
+            f" FROM procver.mapping WHERE release = {_mark(connection, 'postgresql')}"
+        )
+        try:
+            rows = _query(connection, query, release)
+        except DatabaseError as error:
+            if error.sqlstate not in ("42P01", "3F000", "42S02"):
+                raise
+            raise UsageError(
+                "this database has no procver registry that this role can see",
+                hint="check the connection's database, or publish first: procver publish",
+            ) from error
+        if not rows:
+            raise UsageError(f"no release {release!r} here", hint="see: procver release list")
+        objects = {row[2]: (row[3], row[4]) for row in rows if row[2] is not None}
+        return cls(release, rows[0][0], objects, default_schema=rows[0][1] or "")
+
+    @classmethod
+    def _read(cls, document: Any, what: str) -> Self:
+        number = document.get("procver") if isinstance(document, Mapping) else None
+        if isinstance(number, int) and number > FORMAT:
+            raise UsageError(
+                f"{what} has format {number}; this procver reads up to {FORMAT}",
+                hint="upgrade procver in the app, or make the mapping with the app's version of it",
+            )
+        try:
+            if number != FORMAT:
+                raise ValueError("it lacks '\"procver\": 1'")
+            objects = {
+                name: (row["kind"], row["physical"]) for name, row in document["objects"].items()
+            }
+            schema = document.get("default_schema", "")
+            return cls(document["release"], document["dialect"], objects, default_schema=schema)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise UsageError(f"{what} is no procver mapping: {why}", hint=_REMAKE) from error
+
+    def __getitem__(self, name: str) -> str:
+        return self._known[name]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._known.find(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._objects)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the physical name, or ``default`` where there is no such object."""
+        found = self._known.find(name)
+        return default if found is None else found
+
+    def __repr__(self) -> str:
+        return f"<Resolver of release {self.release!r}: {len(self)} objects>"
+
+    def verify(self, connection: Any) -> None:
+        """Check in one query that every version of this release is in the database.
+
+        Args:
+            connection: a DB-API connection; its transaction is left as found.
+
+        Raises:
+            FindingsError: some are missing; the message lists them.
+            DatabaseError: the database refused the query.
+        """
+        import json
+
+        query = _VERIFY.get(self.dialect)
+        if query is None:
+            raise UsageError(f"cannot verify a mapping of dialect {self.dialect!r}")
+        wanted = [
+            (at, kind, physical, *_parts(physical))
+            for at, (kind, physical) in enumerate(self._objects.values())
+        ]
+        keys = ("at", "kind", "physical", "schema", "leaf")
+        document = json.dumps([dict(zip(keys, row, strict=False)) for row in wanted])
+        rows = _query(connection, query.replace("{}", _mark(connection, self.dialect)), document)
+        if not rows:
+            return
+        missing = [wanted[row[0]][2] for row in sorted(rows)]
+        shown = ", ".join(missing[:10])
+        if len(missing) > 10:
+            shown += f" and {len(missing) - 10} more"
+        raise FindingsError(
+            f"release {self.release!r} needs versions that this database lacks: {shown}",
+            hint="check the connection's database; publish the release to it, or bring its versions"
+            f" back with: procver release activate {self.release} --restore",
+        )
+
+
+class _Known(dict[str, str]):
+    """Physical by logical name, as many spellings of it as were asked for so far."""
+
+    __slots__ = ("folded", "schemas", "spelled")
+
+    def __init__(
+        self, objects: Mapping[str, tuple[str, str]], default_schema: str, *, ignore_case: bool
+    ) -> None:
+        super().__init__((name, row[1]) for name, row in objects.items())
+        self.spelled = tuple(objects)
+        self.folded = {n.casefold(): row[1] for n, row in objects.items()} if ignore_case else {}
+        quoted = f'"{default_schema}".', f"[{default_schema}]."
+        self.schemas = (f"{default_schema}.", *quoted) if default_schema else ()
+
+    def __missing__(self, name: str) -> str:
+        found = self.find(name)
+        if found is None:
+            raise UnknownNameError(name, self.near(name))
+        self[name] = found
+        return found
+
+    def find(self, name: str) -> str | None:
+        spellings = (name, *(schema + name for schema in self.schemas))
+        for spelling in spellings:
+            found = self.get(spelling)
+            if found is None and self.folded:
+                found = self.folded.get(spelling.casefold())
+            if found is not None:
+                return found
+        return None
+
+    def near(self, name: object) -> list[str]:
+        from difflib import get_close_matches
+
+        by_form: dict[str, str] = {}
+        for logical in self.spelled:
+            folded = logical.casefold()
+            by_form.setdefault(folded, logical)
+            by_form.setdefault(folded.rpartition(".")[2], logical)
+        forms = get_close_matches(str(name).casefold(), by_form, n=4, cutoff=0.6)
+        return list(dict.fromkeys(by_form[form] for form in forms))[:3]
+
+
+_VERIFY = {
+    "postgresql": """
+SELECT w.at FROM json_to_recordset({}::json)
+    AS w(at int, kind text, physical text, schema text, leaf text)
+WHERE NOT EXISTS (
+    SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = w.schema AND p.proname = w.leaf
+    AND w.kind = CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END)
+AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = w.schema AND c.relname = w.leaf
+    AND w.kind = CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized_view' END)
+""",
+    "mssql": """
+SELECT w.at FROM OPENJSON({}) WITH (at int, kind varchar(20), physical nvarchar(600)) AS w
+LEFT JOIN sys.objects o ON o.object_id = OBJECT_ID(w.physical)
+WHERE CASE WHEN w.kind = 'table_type' AND TYPE_ID(w.physical) IS NOT NULL THEN 1
+    WHEN w.kind = 'procedure' AND o.type = 'P' THEN 1
+    WHEN w.kind = 'view' AND o.type = 'V' THEN 1
+    WHEN w.kind = 'function' AND o.type IN ('FN', 'IF', 'TF') THEN 1 ELSE 0 END = 0
+""",
+}
+
+
+def _parts(physical: str) -> tuple[str, str]:
+    """Split ``app."V.2"`` into its schema and leaf, without quotes."""
+    at = 0
+    if physical.startswith('"'):
+        at = physical.replace('""', "  ").find('"', 1)
+    dot = physical.find(".", at)
+    schema, leaf = (physical[:dot], physical[dot + 1 :]) if dot >= 0 else ("", physical)
+    return _plain(schema), _plain(leaf)
+
+
+def _plain(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part
+
+
+def _mark(connection: Any, dialect: str) -> str:
+    """Return the driver's parameter mark: DB-API modules say it in ``paramstyle``."""
+    import sys
+
+    for kind in type(connection).__mro__:
+        module = sys.modules.get(kind.__module__.partition(".")[0])
+        style = getattr(module, "paramstyle", None)
+        if style is not None:
+            return "?" if style == "qmark" else "%s"
+    return "?" if dialect == "mssql" else "%s"
+
+
+def _query(connection: Any, query: str, argument: str) -> list[tuple[Any, ...]]:
+    """Return all rows; a transaction that the query itself began is ended again."""
+    was_idle = _idle(connection)
+    try:
+        cursor = connection.cursor()
+        try:
+            cursor.execute(query, (argument,))
+            rows = cursor.fetchall()
+        finally:
+            cursor.close()
+    except Exception as error:  # each driver has classes of its own
+        state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        if state is None and error.args and type(error).__module__ == "pyodbc":
+            state = error.args[0]
+        raise DatabaseError(str(error), sqlstate=state) from error
+    finally:
+        if was_idle and _idle(connection) is False:
+            connection.rollback()
+    # A connection may be set up to return dictionaries.
+    return [tuple(row.values() if isinstance(row, dict) else row) for row in rows]
+
+
+def _idle(connection: Any) -> bool | None:
+    """Return whether no transaction is open, or None where the driver does not tell."""
+    status = getattr(getattr(connection, "info", None), "transaction_status", None)
+    return None if status is None else status == 0
