@@ -1,0 +1,1 @@
+"""The project on disk: its configuration, source files, lock file and cache."""

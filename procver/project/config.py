@@ -1,0 +1,294 @@
+"""``procver.toml``: found, read and checked."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from procver.errors import ConfigError
+from procver.project.tables import Table
+
+FILE = "procver.toml"
+
+_DIALECTS = {"postgresql": "public", "mssql": "dbo"}
+"""Each dialect with the schema a bare name means unless the project says otherwise."""
+
+_PRIVILEGES = {
+    "postgresql": (
+        "execute", "select", "insert", "update", "delete", "truncate", "references", "trigger",
+        "maintain",
+    ),
+    "mssql": (
+        "execute", "select", "insert", "update", "delete", "references", "alter", "control",
+        "take ownership", "view definition", "view change tracking",
+    ),
+}  # fmt: skip
+
+_SUFFIX = re.compile(r"[A-Za-z0-9_$]*[A-Za-z_$]\{version\}(?:[A-Za-z_$][A-Za-z0-9_$]*)?")
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_DURATION = re.compile(r"([0-9]{1,9}) ?([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = timedelta(days=36525)
+
+
+class GrantRule(NamedTuple):
+    """A line of ``[grants]``: objects by pattern, roles by privilege (in lower case)."""
+
+    pattern: str
+    privileges: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class GcConfig:
+    """``[gc]``: what keeps a version that no live release needs.
+
+    Attributes:
+        keep_releases: how many of the last retired releases stay roots.
+        grace: how long a version stays condemned before it is dropped.
+        idle: an instance unseen for this long is not live.
+        unactivated: a release never activated is no root once it is this old; None: for ever.
+        pins: physical names that are never collected.
+    """
+
+    keep_releases: int = 2
+    grace: timedelta = timedelta(days=7)
+    idle: timedelta = timedelta(days=14)
+    unactivated: timedelta | None = None
+    pins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A project. Paths are relative to ``root``, with ``/``; durations are `timedelta`.
+
+    Attributes:
+        root: the directory of ``procver.toml``, absolute.
+        name: the project's name: several projects may share a database.
+        dialect: ``postgresql`` or ``mssql``.
+        sources: directories that hold the sources.
+        default_schema: the schema that a bare name means.
+        search_path: schemas in which a bare reference is looked up, first match wins.
+        suffix: the pattern that makes a physical name of a logical one.
+        map: where publish writes the mapping.
+        encoding: of source files without a byte order mark.
+        main: the branch whose lock ``procver lock --base`` starts from.
+        variables: what templates see.
+        targets: database URLs by name, variables not yet expanded; kept out of ``repr``.
+        grants: in file order.
+        gc: see `GcConfig`.
+    """
+
+    root: Path
+    name: str
+    dialect: str
+    sources: tuple[str, ...]
+    default_schema: str
+    search_path: tuple[str, ...]
+    suffix: str = "_{version}"
+    map: str = "procver.map.json"
+    encoding: str = "utf-8"
+    main: str = "main"
+    variables: Mapping[str, object] = field(default_factory=dict)
+    targets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    grants: tuple[GrantRule, ...] = ()
+    gc: GcConfig = GcConfig()
+
+
+def find(start: Path) -> Path:
+    """Return the path of the ``procver.toml`` in ``start`` or the nearest directory above.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    start = start.absolute()
+    for directory in (start, *start.parents):
+        if (directory / FILE).is_file():
+            return directory / FILE
+    raise ConfigError(
+        f"no {FILE} in {start} or above",
+        hint="start a project here with: procver init; or name one with --project DIRECTORY",
+    )
+
+
+def load(path: Path) -> Config:
+    """Return the project that ``path``, a ``procver.toml``, describes.
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or says something unknown or contradictory;
+            the message names file, line and key.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        document = tomllib.loads(text)
+    except FileNotFoundError:
+        raise ConfigError(f"no file {path}", hint="start a project with: procver init") from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}", hint="name a file that this user may read"
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}:{line}: not UTF-8 (byte {error.start})", hint="save the file as UTF-8"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}", hint="correct the TOML at that place") from error
+    top = Table(document, path, text, "")
+    config = _read(top, path)
+    top.end()
+    return config
+
+
+def _read(top: Table, path: Path) -> Config:
+    project = top.table("project", required=True)
+    name = project.string("name", required=True)
+    if len(name) > 100 or not name.isprintable() or name != name.strip():
+        raise project.error("name", "must be at most 100 printable characters, no blanks around")
+    dialect = project.choice("dialect", tuple(_DIALECTS))
+    default_schema = project.string("default_schema", _DIALECTS[dialect])
+    fallback = (default_schema, _DIALECTS[dialect])
+    search_path = project.strings("search_path", tuple(dict.fromkeys(fallback)))
+    suffix = project.string("suffix", "_{version}")
+    if not _SUFFIX.fullmatch(suffix):
+        raise project.error(
+            "suffix",
+            f"{suffix!r} does not tell versions apart: it must hold {{version}} once, with a"
+            " letter or _ before it and no digit after it",
+            hint='write suffix = "_{version}", or "_v{version}"',
+        )
+    encoding = project.string("encoding", "utf-8")
+    try:
+        "".encode(encoding)
+    except LookupError:
+        raise project.error(
+            "encoding", f"{encoding!r} is unknown", hint='write "utf-8", "cp1252" or the like'
+        ) from None
+    config = Config(
+        root=path.absolute().parent,
+        name=name,
+        dialect=dialect,
+        sources=_sources(project),
+        default_schema=default_schema,
+        search_path=search_path,
+        suffix=suffix,
+        map=project.string("map", "procver.map.json"),
+        encoding=encoding,
+        main=project.string("main", "main"),
+        variables=_variables(top.table("variables")),
+        targets=top.table("targets").all_strings(),
+        grants=_grants(top.table("grants"), dialect),
+        gc=_gc(top.table("gc")),
+    )
+    project.end()
+    return config
+
+
+def _sources(project: Table) -> tuple[str, ...]:
+    sources = project.strings("sources", ("sql",))
+    if not sources:
+        raise project.error("sources", "is empty", hint='write sources = ["sql"]')
+    for source in sources:
+        if Path(source).is_absolute():
+            raise project.error("sources", f"{source!r} must be relative to {FILE}")
+    return sources
+
+
+def _variables(table: Table) -> Mapping[str, object]:
+    for key in table:
+        if not key.isidentifier() or key == "ref":
+            raise table.error(key, "is no name that a template can use")
+    return MappingProxyType(table.all())
+
+
+def _grants(table: Table, dialect: str) -> tuple[GrantRule, ...]:
+    rules = []
+    for pattern in table:
+        rule = table.table(pattern)
+        privileges = {key.lower(): rule.strings(key, ()) for key in rule}
+        rule.end(allowed=_PRIVILEGES[dialect], word="privilege")
+        rules.append(GrantRule(pattern, MappingProxyType(privileges)))
+    return tuple(rules)
+
+
+def _gc(table: Table) -> GcConfig:
+    def age(key: str) -> timedelta | None:
+        text = table.string(key, "")
+        try:
+            return duration(text) if key in table else None
+        except ConfigError as error:
+            raise table.error(key, error.message, hint=error.hint) from None
+
+    plain = GcConfig()
+    grace, idle = age("grace"), age("idle")
+    gc = GcConfig(
+        keep_releases=table.count("keep_releases", plain.keep_releases),
+        grace=plain.grace if grace is None else grace,
+        idle=plain.idle if idle is None else idle,
+        unactivated=age("unactivated"),
+        pins=table.strings("pins", ()),
+    )
+    table.end()
+    return gc
+
+
+def target_url(config: Config, target: str | None, environ: Mapping[str, str]) -> str:
+    """Return the database URL that ``--target`` means.
+
+    Args:
+        config: the project; its ``[targets]`` may hold ``${VARIABLE}``.
+        target: a name in ``[targets]``, or a URL; None: the only target, or the one named local.
+        environ: the environment that variables are looked up in.
+
+    Raises:
+        ConfigError: no such target, several to choose from, or a variable is not set; neither
+            URLs nor values are ever shown.
+    """
+    targets = config.targets
+    known = "known targets: " + ", ".join(targets) if targets else f"add [targets] to {FILE}"
+    if target is None:
+        if not targets:
+            raise ConfigError(
+                f"no target: {FILE} has none", hint=f"name a URL with --target, or {known}"
+            )
+        if len(targets) > 1 and "local" not in targets:
+            raise ConfigError("several targets, none named local", hint=f"add --target; {known}")
+        target = "local" if "local" in targets else next(iter(targets))
+    elif target not in targets:
+        if "://" in target or target.startswith("embedded:") or re.search(r"\w\s*=.*;", target):
+            return target
+        raise ConfigError(f"no target {target!r} in {FILE}", hint=f"{known}; or give a URL")
+
+    def value(match: re.Match[str]) -> str:
+        found = environ.get(match[1])
+        if not found:
+            state = "empty" if found == "" else "not set"
+            raise ConfigError(
+                f"target {target!r} needs the environment variable {match[1]!r}, which is {state}",
+                hint=f"set it: export {match[1]}=...",
+            )
+        return found
+
+    return _VARIABLE.sub(value, targets[target])
+
+
+def duration(text: str) -> timedelta:
+    """Return the time that ``text`` means: ``30s``, ``90m``, ``36h``, ``7d``, ``2w`` or ``0``.
+
+    Raises:
+        ConfigError: it is none of these, or more than a hundred years.
+    """
+    if text == "0":
+        return timedelta(0)
+    match = _DURATION.fullmatch(text)
+    if match is not None:
+        seconds = int(match[1]) * _SECONDS[match[2]]
+        if seconds <= _LONGEST.total_seconds():
+            return timedelta(seconds=seconds)
+    why = "is longer than 100 years" if match else "is no duration"
+    raise ConfigError(f"{text!r} {why}", hint='write "30s", "90m", "36h", "7d", "2w" or "0s"')

@@ -1,0 +1,276 @@
+"""The source files of a project, read and analysed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from hashlib import sha256
+from typing import NamedTuple
+
+from procver.errors import SourceError
+from procver.objects import Analysis, Header, Kind, Managed, Name, Span, physical_leaf
+from procver.project.cache import Cache, Cached
+from procver.project.config import Config
+from procver.project.decoding import decode
+from procver.project.failures import Failures
+from procver.project.templates import SOURCE as TEMPLATE
+from procver.project.templates import Templates
+from procver.project.tree import File, libraries, read_bytes, walk
+from procver.scanning import Scanner
+
+__all__ = ["Source", "Sources", "decode", "load"]
+
+
+class Source(NamedTuple):
+    """One source file.
+
+    Attributes:
+        path: relative to the project, with ``/``.
+        digest: SHA-256, in hex, of its bytes; for a template of all that it renders from.
+        name: the object it defines.
+        kind: what that is.
+        label: the object's canonical name.
+        analysis: what versioning needs to know of it; its ``words`` are dropped.
+    """
+
+    path: str
+    digest: str
+    name: Name
+    kind: Kind
+    label: str
+    analysis: Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """All sources of a project; their texts are read again when asked for.
+
+    Attributes:
+        by_name: sources by the object they define, in order of their paths.
+        managed: what the scanner needs to know of all of them.
+        labels: canonical names.
+    """
+
+    by_name: dict[Name, Source]
+    managed: Managed
+    labels: dict[Name, str]
+    _reader: _Reader = field(repr=False)
+
+    def text(self, name: Name) -> tuple[str, tuple[Span, ...]]:
+        """Return the (rendered) text of a source and the explicit references in it.
+
+        Raises:
+            SourceError: the file is gone or has changed since it was read.
+        """
+        source = self.by_name[name]
+        file = File(source.path, str(self._reader.root / source.path))
+        data = self._reader.read(file)
+        if self._reader.digest(file, data) != source.digest:
+            raise SourceError(
+                "has changed since it was read", file=source.path, hint="run the command again"
+            )
+        return self._reader.text(file, data)
+
+
+def load(config: Config, scanner: Scanner, cache: Cache | None) -> Sources:
+    """Read every source of the project and analyse what the cache does not know.
+
+    Args:
+        config: the project.
+        scanner: of the project's dialect.
+        cache: None to scan everything.
+
+    Raises:
+        ConfigError: a directory of sources does not exist.
+        SourceError: there is no source at all, or some cannot be published: all of these are
+            listed in one error.
+    """
+    files = walk(config)
+    reader = _Reader(config, scanner)
+    context = _context(config, scanner)
+    rows = cache.load(context) if cache else {}
+    pending: list[_Pending] = []
+    with Failures() as failures:
+        for file in files:
+            try:
+                pending.append(_begin(file, reader, scanner, config, rows))
+            except SourceError as error:
+                failures.add(error, file.path)
+    kinds = _distinct(pending, scanner)
+    managed = Managed(kinds, config.search_path, config.suffix)
+    _refuse_lookalikes(pending, managed, scanner)
+    used = {item.digest: rows[item.digest] for item in pending if item.digest in rows}
+    valid = cache.valid(used, managed) if cache else set()
+    fresh: dict[str, Analysis] = {}
+    by_name: dict[Name, Source] = {}
+    labels: dict[Name, str] = {}
+    with Failures() as failures:
+        for item in pending:
+            if item.digest in valid:
+                analysis = used[item.digest].analysis
+            else:
+                try:
+                    analysis = _analyse(item, reader, scanner, config, managed)
+                except SourceError as error:
+                    failures.add(error, item.file.path)
+                    continue
+                fresh[item.digest] = analysis
+                analysis = analysis._replace(words="")
+            name, kind = item.header
+            label = labels[name] = scanner.label(name)
+            by_name[name] = Source(item.file.path, item.digest, name, kind, label, analysis)
+    if cache:
+        cache.store(context, managed, fresh, [used[digest] for digest in valid])
+    return Sources(by_name, managed, labels, reader)
+
+
+class _Pending(NamedTuple):
+    """A file between the two passes: which object it defines is known, and no more."""
+
+    file: File
+    digest: str
+    header: Header
+    text: str | None
+    spans: tuple[Span, ...]
+
+
+class _Reader:
+    """Bytes, digest and text of a source, templates included."""
+
+    def __init__(self, config: Config, scanner: Scanner) -> None:
+        self.root = config.root
+        self._config = config
+        self._scanner = scanner
+        self._made: Templates | None = None
+
+    @property
+    def _templates(self) -> Templates:
+        config, scanner = self._config, self._scanner
+        if self._made is None:
+            self._made = Templates(
+                [config.root / source for source in config.sources],
+                libraries(config),
+                config.variables,
+                config.encoding,
+                parse=lambda text: scanner.parse(text, config.default_schema),
+                label=scanner.label,
+            )
+        return self._made
+
+    def read(self, file: File) -> bytes:
+        try:
+            return read_bytes(file.real)
+        except OSError as error:
+            raise SourceError(
+                f"cannot be read: {error.strerror or error}",
+                file=file.path,
+                hint="make it a file that this user may read",
+            ) from error
+
+    def digest(self, file: File, data: bytes) -> str:
+        if file.path.endswith(TEMPLATE):
+            return sha256(b"template %b:%b" % (self._templates.digest.encode(), data)).hexdigest()
+        return sha256(data).hexdigest()
+
+    def text(self, file: File, data: bytes) -> tuple[str, tuple[Span, ...]]:
+        text = decode(data, self._config.encoding)
+        if file.path.endswith(TEMPLATE):
+            return self._templates.render(text, file.path)
+        return text, ()
+
+
+def _begin(
+    file: File, reader: _Reader, scanner: Scanner, config: Config, rows: Mapping[str, Cached]
+) -> _Pending:
+    data = reader.read(file)
+    digest = reader.digest(file, data)
+    row = rows.get(digest)
+    if row is not None:
+        return _Pending(file, digest, row.header, None, ())
+    text, spans = reader.text(file, data)
+    return _Pending(file, digest, scanner.header(text, config.default_schema), text, spans)
+
+
+def _analyse(
+    item: _Pending, reader: _Reader, scanner: Scanner, config: Config, managed: Managed
+) -> Analysis:
+    text, spans = item.text, item.spans
+    if text is None:
+        data = reader.read(item.file)
+        if reader.digest(item.file, data) != item.digest:
+            raise SourceError("changed while it was read", hint="run the command again")
+        text, spans = reader.text(item.file, data)
+    for span in spans:
+        if span.name not in managed.kinds:
+            raise _unknown(span, text, managed, scanner)
+    analysis = scanner.analyse(text, config.default_schema, managed, spans)
+    if spans:
+        # The scanner need not see words inside of strings, where ref() may well stand.
+        words = "\n".join([analysis.words, *(span.name.leaf for span in spans)])
+        analysis = analysis._replace(words=words)
+    return analysis
+
+
+def _unknown(span: Span, text: str, managed: Managed, scanner: Scanner) -> SourceError:
+    label = scanner.label(span.name)
+    near = get_close_matches(label, map(scanner.label, managed.kinds), n=3)
+    return SourceError(
+        f"ref() names {label}, which no source defines",
+        line=text.count("\n", 0, span.start) + 1,
+        hint=f"did you mean {' or '.join(near)}?" if near else "write it as ref('schema.name')",
+    )
+
+
+def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
+    kinds: dict[Name, Kind] = {}
+    places: dict[Name, str] = {}
+    with Failures() as failures:
+        for item in pending:
+            name, kind = item.header
+            if name in kinds:
+                error = SourceError(
+                    f"{scanner.label(name)} is defined in {places[name]} already",
+                    hint="keep one of the two files; overloads of a function go into one",
+                )
+                failures.add(error, item.file.path)
+            kinds[name] = kind
+            places[name] = item.file.path
+    return kinds
+
+
+def _refuse_lookalikes(pending: list[_Pending], managed: Managed, scanner: Scanner) -> None:
+    """Refuse ``app.v_1`` beside ``app.v``: nobody could tell which one a mention means."""
+    before, _, after = managed.suffix.partition("{version}")
+    with Failures() as failures:
+        for item in pending:
+            schema, leaf = item.header.name
+            stem = leaf.removesuffix(after)
+            base = stem.rstrip("0123456789")
+            number = stem[len(base) :]
+            original = Name(schema, base.removesuffix(before))
+            if (
+                original not in managed.kinds
+                or not number
+                or physical_leaf(original.leaf, int(number), managed.suffix) != leaf
+            ):
+                continue
+            error = SourceError(
+                f"{scanner.label(item.header.name)} looks like version {number} of "
+                f"{scanner.label(original)}, which is a source too",
+                hint="rename one of them, or choose another suffix in procver.toml",
+            )
+            failures.add(error, item.file.path)
+
+
+def _context(config: Config, scanner: Scanner) -> str:
+    parts = [
+        scanner.dialect,
+        scanner.revision,
+        config.default_schema,
+        config.search_path,
+        config.suffix,
+        config.encoding,
+    ]
+    return sha256(json.dumps(parts).encode()).hexdigest()
