@@ -1,0 +1,212 @@
+"""A release's contract: for every object of the sources, which version it is and what that version needs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from procver.errors import ConflictError, SourceError, StaleLockError
+from procver.fingerprint import fingerprints
+from procver.graph import components
+from procver.lock import Entry, Lock
+from procver.mapping import Mapped
+from procver.objects import Analysis, Kind, Name, physical_leaf
+from procver.scanning import Scanner
+
+
+class Member(NamedTuple):
+    """One object of a contract, at its version.
+
+    ``requires`` lists (label, number) of what it needs directly; ``deferred`` is True where it is part of a
+    reference cycle, so that its body can only be checked once all of the cycle exists.
+    """
+
+    label: str
+    name: Name
+    kind: Kind
+    number: int
+    fingerprint: str
+    shape: str
+    physical: Name
+    quoted: str
+    requires: tuple[tuple[str, int], ...]
+    deferred: bool
+
+
+class Contract(NamedTuple):
+    """Members by label, in an order in which they can be created."""
+
+    members: Mapping[str, Member]
+
+    @property
+    def content(self) -> str:
+        """SHA-256, in hex, over which version of each object it holds: two releases alike are the same."""
+        lines = sorted(f"{m.label}\0{m.number}\0{m.fingerprint}\n" for m in self.members.values())
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def mapped(self) -> list[Mapped]:
+        """Return what a mapping file says of it."""
+        return [
+            Mapped(m.label, m.kind, m.number, m.quoted, m.fingerprint)
+            for m in self.members.values()
+        ]
+
+
+class Contents(NamedTuple):
+    """The sources as versioning sees them: analyses, labels and, for messages, file paths."""
+
+    analyses: Mapping[Name, Analysis]
+    labels: Mapping[Name, str]
+    paths: Mapping[Name, str]
+
+
+def number(contents: Contents, lock: Lock) -> tuple[dict[Name, str], Lock, tuple[Entry, ...]]:
+    """Fingerprint all objects and number what ``lock`` does not know.
+
+    Returns:
+        the fingerprints, the lock with all of them, and the entries that had to be added.
+
+    Raises:
+        SourceError: a pin names a version that the lock does not hold.
+    """
+    pinned: dict[tuple[Name, int], str] = {}
+    for name, analysis in contents.analyses.items():
+        for pin in analysis.pins:
+            label = contents.labels.get(pin[0])
+            found = lock.fingerprint(label, pin[1]) if label else None
+            if found is None:
+                raise SourceError(
+                    f"pin {label or '.'.join(pin[0])} = {pin[1]}: procver.lock holds no such version",
+                    file=contents.paths[name],
+                    hint=f"pin one of its numbers in procver.lock; the newest is {_newest(lock, label)}",
+                )
+            pinned[pin] = found
+    prints = fingerprints(contents.analyses, contents.labels, pinned)
+    wanted = ((contents.labels[n], contents.analyses[n].kind, prints[n]) for n in prints)
+    extended, added = lock.extended(wanted)
+    return prints, extended, added
+
+
+def _newest(lock: Lock, label: str | None) -> str:
+    entry = lock.latest(label) if label else None
+    return str(entry.number) if entry else "none"
+
+
+def build(contents: Contents, lock: Lock, scanner: Scanner, suffix: str) -> Contract:
+    """Return the contract of the sources under ``lock``, which must hold all their fingerprints.
+
+    Raises:
+        StaleLockError: the lock lacks some.
+        SourceError: a name is too long once suffixed, or objects refer to each other in a cycle through a view.
+        ConflictError: two names would collide.
+    """
+    prints, _, added = number(contents, lock)
+    if added:
+        names = ", ".join(entry.name for entry in added[:5]) + (" ..." if len(added) > 5 else "")
+        raise StaleLockError(
+            f"procver.lock lacks {len(added)} version(s): {names}",
+            hint="run `procver lock` and commit procver.lock",
+        )
+    unversioned = _version_reader(suffix)
+    order: list[tuple[Name, bool]] = []
+    edges = {name: analysis.references for name, analysis in contents.analyses.items()}
+    for component in components(edges):
+        if len(component) > 1:
+            _refuse_views(component, contents)
+        order += [(name, len(component) > 1) for name in component]
+    members: dict[str, Member] = {}
+    physicals: dict[Name, str] = {}
+    for name, deferred in order:
+        analysis, label = contents.analyses[name], contents.labels[name]
+        found = lock.number(label, prints[name])
+        assert found is not None  # `added` was empty
+        leaf = physical_leaf(name.leaf, found, suffix)
+        _check_name(name, leaf, label, contents, lock, scanner, unversioned)
+        physical = Name(name.schema, leaf)
+        if physical in physicals:
+            raise ConflictError(
+                f"{label} and {physicals[physical]} would both be published as {scanner.label(physical)}",
+                hint="rename one of them, or choose a suffix in procver.toml that tells them apart",
+            )
+        physicals[physical] = label
+        members[label] = Member(
+            label, name, analysis.kind, found, prints[name], analysis.shape, physical,
+            scanner.quote(physical), tuple(_requires(analysis, contents, lock, prints)),
+            deferred or analysis.recursive,
+        )  # fmt: skip
+    return Contract(members)
+
+
+def _requires(
+    analysis: Analysis, contents: Contents, lock: Lock, prints: Mapping[Name, str]
+) -> list[tuple[str, int]]:
+    pins = dict(analysis.pins)
+    found: dict[tuple[str, int], None] = {}
+    for reference in analysis.references:
+        label = contents.labels[reference]
+        known = pins.get(reference) or lock.number(label, prints[reference])
+        assert known is not None
+        found[label, known] = None
+    for name, fixed in analysis.fixed:
+        label = contents.labels.get(name, "")
+        if lock.fingerprint(label, fixed) is not None:
+            found[label, fixed] = None
+    return list(found)
+
+
+def _version_reader(suffix: str) -> Callable[[str], tuple[str, int] | None]:
+    before, after = suffix.split("{version}")
+    pattern = re.compile(rf"(.+){re.escape(before)}([1-9]\d*){re.escape(after)}", re.DOTALL)
+
+    def read(leaf: str) -> tuple[str, int] | None:
+        match = pattern.fullmatch(leaf)
+        return (match[1], int(match[2])) if match else None
+
+    return read
+
+
+def _check_name(
+    name: Name,
+    leaf: str,
+    label: str,
+    contents: Contents,
+    lock: Lock,
+    scanner: Scanner,
+    unversioned: Callable[[str], tuple[str, int] | None],
+) -> None:
+    reason = scanner.too_long(leaf)
+    if reason:
+        raise SourceError(
+            f"{label} would be published as {leaf}: {reason}",
+            file=contents.paths[name],
+            hint="give it a shorter name: the database would cut it off and versions would collide",
+        )
+    split = unversioned(name.leaf)
+    if split:
+        other = contents.labels.get(Name(name.schema, split[0]))
+        if other and lock.fingerprint(other, split[1]) is not None:
+            raise ConflictError(
+                f"{label} is also the name of version {split[1]} of {other}",
+                hint=f"rename {label}: procver publishes {other} under such names",
+            )
+
+
+def _refuse_views(component: tuple[Name, ...], contents: Contents) -> None:
+    for name in component:
+        if contents.analyses[name].kind.is_relation:
+            members = set(component)
+            chain, seen = [name], {name}
+            while True:
+                following = next(r for r in contents.analyses[chain[-1]].references if r in members)
+                chain.append(following)
+                if following in seen:
+                    break
+                seen.add(following)
+            shown = " -> ".join(contents.labels[link] for link in chain)
+            raise SourceError(
+                f"{contents.labels[name]} is part of a reference cycle, which a view cannot be: {shown}",
+                file=contents.paths[name],
+                hint="break the cycle: a view can only be created after all that it reads",
+            )

@@ -1,0 +1,233 @@
+"""What `publish` would do, as data: printable, JSON-able, executable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from procver.contract import Contract, Member
+from procver.errors import ConflictError
+from procver.known import CONDEMNED, Known, KnownRelease, KnownVersion
+
+NEW, CHANGED, DEPENDENCY, RESTORED = "new", "changed", "dependency", "restored"
+
+
+class Create(NamedTuple):
+    """A version to be created. ``known`` is set where the registry has it: it is re-created from there.
+
+    ``previous`` is the version whose grants it takes over, None for an object's first.
+    """
+
+    label: str
+    number: int
+    kind: str
+    physical: str
+    reason: str
+    because: tuple[str, ...] = ()
+    member: Member | None = None
+    known: KnownVersion | None = None
+    previous: KnownVersion | None = None
+
+
+class Plan(NamedTuple):
+    """Steps of one publication.
+
+    Attributes:
+        release: its name; None for a plan that records none.
+        number: its place in the order of publication; None where the release exists already, alike.
+        create: versions to create, in order.
+        reuse: how many versions of the contract exist already.
+        cosmetic: objects whose source changed in comments or layout only.
+        added: (label, number) that the newest release before it does not have.
+        removed: ids of versions that only the newest release before it has.
+        spared: ids of condemned versions that are needed again.
+        replaces: the unactivated release of the same name whose content is replaced.
+    """
+
+    release: str | None
+    number: int | None
+    create: tuple[Create, ...]
+    reuse: int
+    cosmetic: tuple[str, ...]
+    added: tuple[tuple[str, int], ...]
+    removed: tuple[int, ...]
+    spared: tuple[int, ...]
+    replaces: KnownRelease | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan in the shape that scripts rely on."""
+        return {
+            "release": self.release,
+            "create": [
+                {
+                    "name": c.label,
+                    "kind": str(c.kind),
+                    "version": c.number,
+                    "physical": c.physical,
+                    "reason": c.reason,
+                    "because": list(c.because),
+                }
+                for c in self.create
+            ],
+            "reuse": self.reuse,
+            "cosmetic": list(self.cosmetic),
+        }
+
+
+def plan(contract: Contract, known: Known, release: str | None, digests: Mapping[str, str]) -> Plan:
+    """Compare a contract with what a registry knows.
+
+    Args:
+        contract: what the release shall consist of.
+        known: one read of the registry.
+        release: the release's name.
+        digests: by label, the digest of the source file, to tell cosmetic changes.
+
+    Raises:
+        ConflictError: a number holds other content here, the release exists with other content and was
+            activated, or a pinned version was never published here.
+    """
+    existing = known.release(release) if release else None
+    alike = existing is not None and existing.content == contract.content
+    if existing and not alike and existing.activated_at is not None:
+        raise ConflictError(
+            f"release {release} was already published with other content, and activated",
+            hint="publish under a new release name: an activated release never changes",
+        )
+    _refuse_other_content(contract, known)
+    create: dict[tuple[str, int], Create] = {}
+    cosmetic, spared = [], []
+    for member in contract.members.values():
+        version = known.versions.get((member.label, member.number))
+        if version is None or not version.usable:
+            _restore_pinned(member, contract, known, create)
+            create[member.label, member.number] = _creation(member, version, known)
+            continue
+        if version.source_digest != digests[member.label]:
+            cosmetic.append(member.label)
+        if version.state == CONDEMNED:
+            spared.append(version.id)
+    opened = {m.version_id for m in known.memberships if m.until is None}
+    wanted = {
+        version.id
+        for m in contract.members.values()
+        if (version := known.versions.get((m.label, m.number)))
+    }
+    return Plan(
+        release=release,
+        number=None if alike or release is None else known.last_release + 1,
+        create=tuple(create.values()),
+        reuse=len(contract.members) - sum(c.member is not None for c in create.values()),
+        cosmetic=tuple(sorted(cosmetic)),
+        added=tuple(
+            (m.label, m.number)
+            for m in contract.members.values()
+            if (v := known.versions.get((m.label, m.number))) is None or v.id not in opened
+        ),
+        removed=tuple(sorted(opened - wanted)),
+        spared=tuple(v for v in known.closure(wanted) if known.by_id[v].state == CONDEMNED),
+        replaces=None if alike else existing,
+    )
+
+
+def restoration(versions: Iterable[KnownVersion], known: Known) -> tuple[Create, ...]:
+    """Return what must be re-created so that ``versions`` and all they need can be called."""
+    closure = list(known.closure(version.id for version in versions))
+    done: dict[int, Create] = {}
+
+    def visit(start: int) -> None:
+        stack = [(start, False)]
+        entered: set[int] = set()
+        while stack:
+            version_id, leaving = stack.pop()
+            if version_id in done or (not leaving and version_id in entered):
+                continue
+            if not leaving:
+                entered.add(version_id)
+                stack.append((version_id, True))
+                stack.extend((need, False) for need in known.requires.get(version_id, ()))
+                continue
+            version = known.by_id[version_id]
+            if not version.usable:
+                done[version_id] = _restored(version)
+
+    for version_id in closure:
+        visit(version_id)
+    return tuple(done.values())
+
+
+def _restored(version: KnownVersion) -> Create:
+    return Create(
+        version.label, version.number, version.kind, version.physical, RESTORED, known=version
+    )
+
+
+def _restore_pinned(
+    member: Member,
+    contract: Contract,
+    known: Known,
+    create: dict[tuple[str, int], Create],
+) -> None:
+    """Add to ``create`` what a pinned version needs and this database no longer has."""
+    for label, number in member.requires:
+        within = contract.members.get(label)
+        if within is not None and within.number == number:
+            continue
+        version = known.versions.get((label, number))
+        if version is None:
+            raise ConflictError(
+                f"{member.label} pins {label} = {number}, which was never published to this database",
+                hint="publish the release that brought that version first, or move the pin",
+            )
+        for step in restoration([version], known):
+            create.setdefault((step.label, step.number), step)
+
+
+def _creation(member: Member, version: KnownVersion | None, known: Known) -> Create:
+    if version is not None:
+        return Create(
+            member.label, member.number, member.kind, member.quoted, RESTORED, (), member, version
+        )
+    previous = known.newest.get(member.label)
+    usable = [v for n in range(member.number - 1, 0, -1)
+              if (v := known.versions.get((member.label, n))) and v.usable]  # fmt: skip
+    source = usable[0] if usable else None
+    if previous is None:
+        return Create(member.label, member.number, member.kind, member.quoted, NEW, (), member)
+    if previous.shape != member.shape:
+        reason: str = CHANGED
+        because: tuple[str, ...] = ()
+    else:
+        reason = DEPENDENCY
+        needed = {
+            (known.by_id[need].label, known.by_id[need].number)
+            for need in known.requires.get(previous.id, ())
+        }
+        because = tuple(sorted({label for label, n in member.requires if (label, n) not in needed}))
+    return Create(
+        member.label, member.number, member.kind, member.quoted, reason, because, member, None, source
+    )  # fmt: skip
+
+
+def _refuse_other_content(contract: Contract, known: Known) -> None:
+    clashes = [
+        (member, version)
+        for member in contract.members.values()
+        if (version := known.versions.get((member.label, member.number)))
+        and version.fingerprint != member.fingerprint
+    ]
+    if not clashes:
+        return
+    member, version = clashes[0]
+    users = known.users(known.releases).get(version.id, [])
+    brought = f"release {users[0].name} brought it" if users else "no release uses it"
+    others = f" (and {len(clashes) - 1} more)" if len(clashes) > 1 else ""
+    way_out = (
+        f"`procver release discard {users[0].name}` if that was a trial here, or"
+        if users
+        else "`procver release discard` the trial that left it, or"
+    )
+    raise ConflictError(
+        f"{member.quoted} already holds other content in this database: {brought}{others}",
+        hint=f"{way_out} `procver lock --base` your main branch to take a new number",
+    )
