@@ -1,0 +1,138 @@
+"""The databases procver knows: one file per dialect, each the only importer of its driver.
+
+A dialect speaks to its server through few and small methods. What it says is in two places: the registry's
+statements (``registry/<dialect>/*.sql``, by name) and DDL that a plan holds as text. Every statement of the
+registry takes one JSON document and gives plain rows, so that one round trip serves any number of objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from procver.errors import ConfigError, DatabaseError
+
+Row = tuple[Any, ...]
+
+
+class Call(NamedTuple):
+    """A named statement of the registry with its one argument, any JSON-able value."""
+
+    query: str
+    argument: Any = None
+
+
+class Ddl(NamedTuple):
+    """A statement to be sent as it is. ``subject`` names what it is for: an index of the caller's."""
+
+    sql: str
+    subject: int = -1
+
+
+class Unit(NamedTuple):
+    """Steps that commit together, in one short transaction that holds the project."""
+
+    steps: tuple[Call | Ddl, ...]
+    setting: bool = False
+
+
+class DdlError(DatabaseError):
+    """The server refused a `Ddl` step.
+
+    Attributes:
+        unit: index of its unit among those given to `Database.run`.
+        step: the step.
+        position: offset in the step's text, from 0, where the server saw the error; None if it did not say.
+        blocked_by: for a refused drop, what the server says depends on it.
+    """
+
+    code = "ddl"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        step: Ddl,
+        unit: int,
+        position: int | None = None,
+        hint: str | None = None,
+        sqlstate: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, sqlstate=sqlstate)
+        self.step = step
+        self.unit = unit
+        self.position = position
+        self.detail = detail
+
+
+class Database(Protocol):
+    """An open connection to one target. Writing needs a `Unit`: there is no other way in."""
+
+    dialect: str
+
+    def install(self, *, create: bool = True) -> bool:
+        """Create the registry or bring it up to date; return False if there is none and `create` is False.
+
+        Raises:
+            ConflictError: the registry is newer than this procver.
+            DatabaseError: the server refused.
+        """
+
+    def read(self, *calls: Call) -> list[list[Row]]:
+        """Return the rows of each call, all seen in one snapshot, in a constant number of round trips."""
+
+    def enter(self, project: str, default_schema: str) -> None:
+        """Make the project known to the registry, if it is not."""
+
+    def run(self, project_id: int, generation: int, units: Iterable[Unit]) -> Iterator[int]:
+        """Run units in order, each in its own transaction; yield the index of each that was committed.
+
+        Waits, with backoff, for locks that others hold.
+
+        Args:
+            project_id: the project that is written to.
+            generation: the generation at which the units were planned; each unit adds one.
+            units: what to run; taken lazily.
+
+        Raises:
+            StalePlanError: somebody else wrote to the project since; plan anew.
+            DdlError: a statement was refused; units before it are committed, later ones are not.
+            DatabaseError: the connection broke, or the registry's own statement was refused.
+        """
+
+    def close(self) -> None:
+        """Close the connection; an open transaction is rolled back."""
+
+
+def connect(
+    url: str, *, dialect: str, root: Path, search_path: tuple[str, ...], lock_timeout: float = 3.0
+) -> Database:
+    """Open a connection to a target.
+
+    Args:
+        url: ``postgresql://...`` or ``embedded:[directory]``, variables already expanded.
+        dialect: the project's dialect, which the URL must fit.
+        root: the project's directory, to which an embedded server's data directory is relative.
+        search_path: schemas in which the definitions' unqualified names are looked up.
+        lock_timeout: seconds a statement may wait for a lock before it is rolled back and tried again.
+
+    Raises:
+        ConfigError: no dialect knows this URL, or its driver is not installed.
+        DatabaseError: the server could not be reached or refused the login.
+    """
+    opener = _opener(url, dialect)
+    return opener(url, root, search_path, lock_timeout)
+
+
+def _opener(url: str, dialect: str) -> Callable[[str, Path, tuple[str, ...], float], Database]:
+    if url.startswith(("postgresql://", "postgres://", "embedded:")) and dialect == "postgresql":
+        from procver.dialects.postgresql import open_database
+
+        return open_database
+    shown = url.split(":", 1)[0]
+    raise ConfigError(
+        f"no way to reach a {dialect} target that begins with {shown!r}",
+        hint="a target is postgresql://user@host:port/database or embedded:",
+    )

@@ -1,0 +1,337 @@
+"""PostgreSQL through psycopg 3: one pipelined connection, one short transaction per unit.
+
+Everything that a transaction needs is set in it (``set_config(..., true)``), so a transaction-level pooler may
+stand between. The manual's "Pipeline Mode" (libpq) and "Explicit Locking" chapters are the sources.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import re
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from procver import registry
+from procver.dialects import Call, Database, Ddl, DdlError, Row, Unit
+from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
+
+try:
+    import psycopg
+except ImportError as error:  # pragma: no cover - a broken installation
+    raise ConfigError(
+        "the PostgreSQL driver psycopg is not installed",
+        hint='install it with: pip install "procver[postgresql]"',
+    ) from error
+
+OLDEST_SERVER = 140000
+"""The oldest server version that is supported, as ``server_version`` counts."""
+
+QUEUE_TIMEOUT = 60.0
+"""Seconds to wait for another procver command on the same project before trying again."""
+
+PATIENCE = 8
+"""How often a unit that ran into a lock or a deadlock is tried again."""
+
+_STALE = "PV001"
+_BUSY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
+_HINTS = {
+    "28P01": "check user and password of the target",
+    "28000": "check user and password of the target, and pg_hba.conf on the server",
+    "3D000": "create the database first, or correct its name in the target",
+    "3F000": "create the schema with your migration tool first",
+    "42501": "let the role that publishes own the schema or have CREATE on it",
+    "25006": "publish to the primary; a standby or read-only session cannot be written to",
+    "53100": "free space on the server, then run the same command again",
+    "57P01": "the connection was closed by the server: run the same command again to go on",
+    "57P03": "the server is starting or stopping: try again in a moment",
+}
+
+# psycopg warns of every statement that an earlier error made void; the error itself is what we report.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
+
+
+class PostgresqlDatabase:
+    """A `Database` on PostgreSQL 14 or newer.
+
+    Args:
+        connection: an open connection in autocommit mode.
+        search_path: schemas in which definitions are created and looked up.
+        lock_timeout: seconds a statement of a unit may wait for a lock.
+    """
+
+    dialect = "postgresql"
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], search_path: tuple[str, ...], lock_timeout: float
+    ) -> None:
+        self._connection = connection
+        self._path = ", ".join('"' + part.replace('"', '""') + '"' for part in search_path)
+        self._lock_timeout = lock_timeout
+        self._queries = {name: sql.encode() for name, sql in registry.queries(self.dialect).items()}
+
+    def install(self, *, create: bool = True) -> bool:
+        """See `Database.install`."""
+        steps = registry.upgrades(self.dialect)
+        try:
+            if self._level() == steps[-1].number:
+                return True
+            if not create and self._level() == 0:
+                return False
+            with self._connection.transaction(), self._connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext('procver'))")
+                level = self._level()
+                if level == 0:
+                    cursor.execute("CREATE SCHEMA IF NOT EXISTS procver")
+                    cursor.execute(
+                        "CREATE TABLE procver.upgrade (number int PRIMARY KEY, name text NOT NULL,"
+                        " applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
+                        " applied_by text NOT NULL DEFAULT session_user)"
+                    )
+                for step in steps:
+                    if step.number > level:
+                        cursor.execute(step.sql.encode())
+                        cursor.execute(
+                            "INSERT INTO procver.upgrade (number, name) VALUES (%s, %s)",
+                            (step.number, step.name),
+                        )
+        except psycopg.Error as error:
+            raise _translated(error, "the registry cannot be set up") from None
+        return True
+
+    def _level(self) -> int:
+        newest = registry.upgrades(self.dialect)[-1].number
+        row = self._connection.execute(
+            "SELECT to_regclass('procver.upgrade') IS NOT NULL,"
+            " EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'procver' AND c.relname <> 'upgrade')"
+        ).fetchone()
+        assert row is not None
+        there, occupied = row
+        if not there:
+            if occupied:
+                raise ConflictError(
+                    "the schema procver exists in this database, and procver did not make it",
+                    hint="rename that schema: procver keeps its registry in a schema of this name",
+                )
+            return 0
+        found = self._connection.execute("SELECT max(number) FROM procver.upgrade").fetchone()
+        level = int(found[0] or 0) if found else 0
+        if level > newest:
+            raise ConflictError(
+                f"the registry in this database is at level {level}, this procver knows up to {newest}",
+                hint="upgrade procver to the version that your colleagues or pipeline use",
+            )
+        return level
+
+    def read(self, *calls: Call) -> list[list[Row]]:
+        """See `Database.read`."""
+        connection = self._connection
+        cursors = []
+        try:
+            with connection.pipeline():
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                for call in calls:
+                    cursor = psycopg.RawCursor(connection)
+                    cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))
+                    cursors.append(cursor)
+                connection.execute("COMMIT")
+            return [cursor.fetchall() for cursor in cursors]
+        except psycopg.Error as error:
+            self._rollback()
+            raise _translated(error, "the registry cannot be read") from None
+
+    def enter(self, project: str, default_schema: str) -> None:
+        """See `Database.enter`."""
+        argument = json.dumps({"project": project, "default_schema": default_schema})
+        try:
+            psycopg.RawCursor(self._connection).execute(self._queries["enter_project"], (argument,))
+        except psycopg.Error as error:
+            raise _translated(error, "the project cannot be entered into the registry") from None
+
+    def run(self, project_id: int, generation: int, units: Iterable[Unit]) -> Iterator[int]:
+        """See `Database.run`."""
+        todo = list(units)
+        done = tries = 0
+        while done < len(todo):
+            before = done
+            try:
+                for _ in self._pipeline(project_id, generation + done, todo[done:], done):
+                    yield done
+                    done += 1
+            except _BusyError as busy:
+                tries = 0 if done > before else tries + 1
+                if tries >= PATIENCE:
+                    raise busy.error from None
+                time.sleep(min(5.0, 0.05 * 2**tries) * random.uniform(0.5, 1.5))
+
+    def _pipeline(
+        self, project_id: int, generation: int, units: list[Unit], first: int
+    ) -> Iterator[None]:
+        """Send all units without waiting; yield once for each that the server committed."""
+        connection = self._connection
+        sent: deque[tuple[int, Call | Ddl | None, psycopg.RawCursor[Any]]] = deque()
+        committed = 0
+
+        def send(unit: int, sql: bytes, step: Call | Ddl | None, argument: Any = None) -> None:
+            cursor = psycopg.RawCursor(connection)
+            sent.append((unit, step, cursor))
+            cursor.execute(sql, None if argument is None else (json.dumps(argument),))
+
+        def settle() -> int:
+            """Forget the statements that have answered; count the commits among them."""
+            commits = 0
+            while sent and sent[0][2].pgresult is not None:
+                _, step, cursor = sent.popleft()
+                commits += step is None and cursor.statusmessage == "COMMIT"
+            return commits
+
+        try:
+            with connection.pipeline():
+                for index, unit in enumerate(units):
+                    send(index, b"BEGIN", None)
+                    hold = {
+                        "project_id": project_id,
+                        "expected": generation + index,
+                        "queue_timeout": f"{QUEUE_TIMEOUT:g}s",
+                        "lock_timeout": f"{self._lock_timeout:g}s",
+                        "search_path": self._path,
+                    }
+                    send(index, self._queries["hold"], Call("hold"), hold)
+                    for step in unit.steps:
+                        if isinstance(step, Ddl):
+                            send(index, step.sql.encode(), step)
+                        else:
+                            send(index, self._queries[step.query], step, step.argument)
+                    send(index, b"COMMIT", None)
+                    for _ in range(settle()):
+                        committed += 1
+                        yield
+        except psycopg.Error as error:
+            for _ in range(settle()):
+                committed += 1
+                yield
+            place = sent[0] if sent else None
+            self._rollback()
+            self._raise(error, place, first)
+        for _ in range(settle()):
+            yield
+
+    def _raise(
+        self,
+        error: psycopg.Error,
+        place: tuple[int, Call | Ddl | None, psycopg.RawCursor[Any]] | None,
+        first: int,
+    ) -> None:
+        step = place[1] if place else None
+        if error.sqlstate == _STALE:
+            raise StalePlanError(str(error.diag.message_primary)) from None
+        if isinstance(step, Ddl) and error.sqlstate and error.diag.message_primary:
+            at = error.diag.statement_position
+            translated: DatabaseError = DdlError(
+                error.diag.message_primary,
+                step=step,
+                unit=first + (place[0] if place else 0),
+                position=int(at) - 1 if at else None,
+                hint=error.diag.message_hint or _HINTS.get(error.sqlstate),
+                sqlstate=error.sqlstate,
+                detail=error.diag.message_detail,
+            )
+        else:
+            what = f"the registry's {step.query!r}" if isinstance(step, Call) else "the transaction"
+            translated = _translated(error, f"{what} failed")
+        if error.sqlstate in _BUSY:
+            raise _BusyError(translated) from None
+        raise translated from None
+
+    def _rollback(self) -> None:
+        try:
+            if not self._connection.closed:
+                self._connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self._connection.close()
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        self._connection.close()
+
+
+class _BusyError(Exception):
+    """A lock or deadlock stood in the way; ``error`` is what to say if it stays so."""
+
+    def __init__(self, error: DatabaseError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def open_database(
+    url: str, root: Path, search_path: tuple[str, ...], lock_timeout: float
+) -> Database:
+    """Connect to ``postgresql://...`` or start and connect to ``embedded:[directory]``.
+
+    Raises:
+        ConfigError: the URL cannot be read, or the embedded server is not installed.
+        DatabaseError: the server could not be reached, refused the login or is too old.
+    """
+    if url.startswith("embedded:"):
+        from procver.dialects.embedded import start
+
+        url = start(root, url.removeprefix("embedded:"))
+    secrets: list[str] = []
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+        secrets = [str(parts[key]) for key in ("password", "sslpassword") if parts.get(key)]
+        parts.setdefault("connect_timeout", "10")
+        parts.setdefault("application_name", "procver")
+        parts.update(client_encoding="utf8")
+        connection = psycopg.connect(autocommit=True, prepare_threshold=None, **parts)  # type: ignore[arg-type]
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(
+            f"the target's URL cannot be read: {_masked(str(error), url, secrets)}",
+            hint="write postgresql://user:password@host:5432/database; escape @ : / in a password as %40 %3A %2F",
+        ) from None
+    except psycopg.Error as error:
+        message = _masked(str(error).strip(), url, secrets)
+        raise DatabaseError(
+            f"the target cannot be reached: {message}",
+            hint=_login_hint(message),
+            sqlstate=error.sqlstate,
+        ) from None
+    if connection.info.server_version < OLDEST_SERVER:
+        version = connection.info.server_version // 10000
+        connection.close()
+        raise DatabaseError(
+            f"the server is PostgreSQL {version}", hint="procver needs PostgreSQL 14 or newer"
+        )
+    return PostgresqlDatabase(connection, search_path, lock_timeout)
+
+
+def _login_hint(message: str) -> str:
+    if "password authentication failed" in message:
+        return _HINTS["28P01"]
+    if "does not exist" in message:
+        return _HINTS["3D000"]
+    return "check that the server runs and that the target names its host, port and database"
+
+
+def _masked(message: str, url: str, secrets: list[str]) -> str:
+    found = re.search(r"//[^/@]*?:([^@]*)@", url)
+    for secret in [*secrets, *(found.groups() if found else ())]:
+        if secret:
+            message = message.replace(secret, "***")
+    return re.sub(r"(//[^/@:\s]*):[^@\s]*@", r"\1:***@", message)
+
+
+def _translated(error: psycopg.Error, doing: str) -> DatabaseError:
+    if error.sqlstate is None or error.diag.message_primary is None:
+        return DatabaseError(
+            f"{doing}: the connection to the server was lost",
+            hint="run the same command again: it goes on where it stopped",
+        )
+    message = error.diag.message_primary
+    hint = _HINTS.get(error.sqlstate) or error.diag.message_hint
+    return DatabaseError(f"{doing}: {message}", hint=hint, sqlstate=error.sqlstate)

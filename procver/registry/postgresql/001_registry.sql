@@ -1,0 +1,294 @@
+-- The registry: what procver published into this database, and what still needs it.
+-- Everything that writes goes through procver.hold(): one writer per project at a time.
+
+CREATE TABLE procver.project (
+    id              int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name            text NOT NULL UNIQUE,
+    dialect         text NOT NULL DEFAULT 'postgresql',
+    default_schema  text NOT NULL,
+    -- counts every committed change of this project: a plan made at one generation is refused at another
+    generation      bigint NOT NULL DEFAULT 0,
+    -- the number of the newest release; see procver.membership
+    last_release    bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE procver.version (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    project_id      int NOT NULL REFERENCES procver.project,
+    name            text NOT NULL,              -- logical name, as in procver.lock
+    kind            text NOT NULL,
+    number          int NOT NULL CHECK (number > 0),
+    fingerprint     text NOT NULL,
+    shape           text NOT NULL,              -- hash of its own text alone: tells "changed" from "dependency"
+    source_digest   text NOT NULL,              -- hash of the file: tells a cosmetic change
+    source_path     text NOT NULL,
+    schema          text NOT NULL,              -- physical name, unquoted
+    leaf            text NOT NULL,
+    physical        text NOT NULL,              -- physical name, quoted where needed
+    definition      jsonb NOT NULL,             -- [[text, role], ...] as sent
+    state           text NOT NULL CHECK (state IN ('present', 'condemned', 'dropped')),
+    digest          text,                       -- what the catalog said of it right after its creation
+    privileges      jsonb,                      -- owner, grants and comments: after creation; before its drop
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_by      text NOT NULL DEFAULT session_user,
+    condemned_at    timestamptz,
+    dropped_at      timestamptz,
+    UNIQUE (project_id, name, number)
+);
+CREATE INDEX version_physical ON procver.version (schema, leaf);
+ALTER TABLE procver.version ALTER COLUMN definition SET COMPRESSION pglz;
+
+CREATE TABLE procver.dependency (
+    version_id      bigint NOT NULL REFERENCES procver.version ON DELETE CASCADE,
+    requires_id     bigint NOT NULL REFERENCES procver.version ON DELETE CASCADE,
+    PRIMARY KEY (version_id, requires_id)
+);
+CREATE INDEX dependency_requires ON procver.dependency (requires_id);
+
+CREATE TABLE procver.release (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    project_id      int NOT NULL REFERENCES procver.project,
+    name            text NOT NULL,
+    number          bigint NOT NULL,            -- its place in the order of publication
+    content         text NOT NULL,              -- hash of its versions: same name, same content is a no-op
+    published_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    published_by    text NOT NULL DEFAULT session_user,
+    activated_at    timestamptz,
+    retired_at      timestamptz,
+    UNIQUE (project_id, name),
+    UNIQUE (project_id, number)
+);
+
+-- A version belongs to every release whose number lies in [since, until): the registry grows with what
+-- changes from one release to the next, not with releases times objects.
+CREATE TABLE procver.membership (
+    project_id      int NOT NULL REFERENCES procver.project,
+    version_id      bigint NOT NULL REFERENCES procver.version ON DELETE CASCADE,
+    since           bigint NOT NULL,
+    until           bigint,
+    PRIMARY KEY (version_id, since)
+);
+CREATE INDEX membership_open ON procver.membership (project_id) WHERE until IS NULL;
+
+CREATE TABLE procver.instance (
+    project_id      int NOT NULL REFERENCES procver.project,
+    name            text NOT NULL,
+    release_id      bigint NOT NULL REFERENCES procver.release ON DELETE CASCADE,
+    activated_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_seen_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (project_id, name)
+);
+CREATE INDEX instance_release ON procver.instance (release_id);
+
+CREATE TABLE procver.event (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    project_id      int NOT NULL REFERENCES procver.project,
+    at              timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor           text NOT NULL DEFAULT session_user,
+    client          text DEFAULT host(inet_client_addr()),
+    action          text NOT NULL,
+    subject         text NOT NULL,
+    detail          jsonb
+);
+CREATE INDEX event_project ON procver.event (project_id, id);
+
+CREATE VIEW procver.mapping AS
+SELECT p.name AS project, r.name AS release, p.dialect, p.default_schema,
+       v.name, v.kind, v.number AS version, v.physical, v.fingerprint
+FROM procver.release r
+JOIN procver.project p ON p.id = r.project_id
+JOIN procver.membership m ON m.project_id = r.project_id
+                         AND m.since <= r.number AND (m.until IS NULL OR m.until > r.number)
+JOIN procver.version v ON v.id = m.version_id;
+
+-- Opens the one writing transaction of a project, if nothing was written since its plan was made.
+CREATE FUNCTION procver.hold(project int, expected bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE procver.project p SET generation = p.generation + 1
+    WHERE p.id = hold.project AND p.generation = hold.expected;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the registry was changed by another procver command' USING ERRCODE = 'PV001';
+    END IF;
+END $$;
+
+-- What a catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row per overload,
+-- relation and column out. "acl" is exploded, so that "never granted" and "granted by default" read alike.
+CREATE FUNCTION procver.parts(work jsonb)
+RETURNS TABLE (schema text, leaf text, kind text, classid oid, objid oid, part text, owner oid, acl aclitem[],
+               comment text, digest text)
+LANGUAGE sql STABLE AS $$
+    WITH item AS MATERIALIZED (
+        SELECT n.oid AS namespace, x.schema, x.leaf, x.kind
+        FROM jsonb_to_recordset(work) AS x(schema text, leaf text, kind text)
+        JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
+    )
+    SELECT i.schema, i.leaf, i.kind, 'pg_catalog.pg_proc'::regclass::oid, p.oid,
+           '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')', p.proowner,
+           coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)),
+           pg_catalog.obj_description(p.oid, 'pg_proc'),
+           pg_catalog.md5(concat_ws('|', p.prosrc, p.prosqlbody::text, p.prokind, p.prosecdef, p.proleakproof,
+               p.proisstrict, p.proretset, p.provolatile, p.proparallel, p.procost, p.prorows, p.proconfig::text,
+               pg_catalog.format_type(p.prorettype, NULL), p.proargnames::text, p.proargmodes::text))
+    FROM item i
+    JOIN pg_catalog.pg_proc p ON p.proname = i.leaf AND p.pronamespace = i.namespace
+    WHERE i.kind IN ('function', 'procedure') AND p.prokind = CASE i.kind WHEN 'procedure' THEN 'p' ELSE p.prokind END
+    UNION ALL
+    SELECT i.schema, i.leaf, i.kind, 'pg_catalog.pg_class'::regclass::oid, c.oid, '', c.relowner,
+           coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner)),
+           pg_catalog.obj_description(c.oid, 'pg_class'),
+           pg_catalog.md5(concat_ws('|', c.relkind, c.reloptions::text, r.ev_action::text))
+    FROM item i
+    JOIN pg_catalog.pg_class c ON c.relname = i.leaf AND c.relnamespace = i.namespace
+    LEFT JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
+    WHERE i.kind IN ('view', 'materialized_view') AND c.relkind = CASE i.kind WHEN 'view' THEN 'v' ELSE 'm' END::"char"
+$$;
+
+-- Owner, grants, comments of objects as data: what `procver.grant_as` puts back.
+CREATE FUNCTION procver.privileges(work jsonb) RETURNS TABLE (schema text, leaf text, privileges jsonb)
+LANGUAGE sql STABLE AS $$
+    SELECT p.schema, p.leaf, jsonb_agg(jsonb_build_object(
+        'part', p.part, 'owner', pg_catalog.pg_get_userbyid(p.owner), 'comment', p.comment,
+        'acl', (SELECT jsonb_agg(jsonb_build_array(
+                           CASE a.grantee WHEN 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END,
+                           a.privilege_type, a.is_grantable)
+                       ORDER BY a.grantee, a.privilege_type)
+                FROM pg_catalog.aclexplode(p.acl) a),
+        'columns', (SELECT jsonb_object_agg(c.attname, jsonb_build_object(
+                           'comment', pg_catalog.col_description(p.objid, c.attnum),
+                           'acl', (SELECT jsonb_agg(jsonb_build_array(
+                                              CASE a.grantee WHEN 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END,
+                                              a.privilege_type, a.is_grantable)
+                                          ORDER BY a.grantee, a.privilege_type)
+                                   FROM pg_catalog.aclexplode(c.attacl) a)))
+                    FROM pg_catalog.pg_attribute c
+                    WHERE p.part = '' AND c.attrelid = p.objid AND c.attnum > 0
+                      AND (c.attacl IS NOT NULL OR pg_catalog.col_description(p.objid, c.attnum) IS NOT NULL))
+    ) ORDER BY p.part)
+    FROM procver.parts(work) p
+    GROUP BY p.schema, p.leaf
+$$;
+
+-- Makes the grants on one thing exactly `wanted` ([[grantee, privilege, grantable], ...]), `thing` being the
+-- text that follows ON. Roles that no longer exist are passed over.
+CREATE FUNCTION procver.set_acl(thing text, owner oid, acl aclitem[], wanted jsonb, columns text DEFAULT '')
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN
+        SELECT DISTINCT a.grantee FROM pg_catalog.aclexplode(acl) a WHERE a.grantee <> owner
+    LOOP
+        EXECUTE format('REVOKE ALL %s ON %s FROM %s', columns, thing,
+            CASE item.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_catalog.pg_get_userbyid(item.grantee)) END);
+    END LOOP;
+    FOR item IN
+        SELECT w ->> 0 AS grantee, string_agg(format('%s %s', w ->> 1, columns), ', ' ORDER BY w ->> 1) AS privileges,
+               (w ->> 2)::boolean AS grantable
+        FROM jsonb_array_elements(CASE jsonb_typeof(wanted) WHEN 'array' THEN wanted ELSE '[]' END) w
+        WHERE w ->> 0 IS NULL
+           OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = w ->> 0 AND r.oid <> owner)
+        GROUP BY w ->> 0, (w ->> 2)::boolean
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s%s', item.privileges, thing, coalesce(quote_ident(item.grantee), 'PUBLIC'),
+            CASE WHEN item.grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+    END LOOP;
+END $$;
+
+-- Gives one object the owner, grants and comments in `given` (as made by procver.privileges). An overload that
+-- `given` does not know takes those of the others where they agree. What it already has, it keeps.
+CREATE FUNCTION procver.grant_as(target jsonb, given jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    part record;
+    source jsonb;
+    alike boolean := (SELECT count(DISTINCT (g - 'part') - 'comment') = 1 FROM jsonb_array_elements(given) g);
+    thing text;
+    word text;
+    item record;
+BEGIN
+    FOR part IN SELECT * FROM procver.parts(jsonb_build_array(target)) LOOP
+        source := (SELECT g FROM jsonb_array_elements(given) g WHERE g ->> 'part' = part.part);
+        IF source IS NULL AND alike THEN
+            source := (given -> 0) - 'comment';
+        END IF;
+        CONTINUE WHEN source IS NULL;
+        IF part.part = '' THEN
+            word := CASE part.kind WHEN 'materialized_view' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END;
+            thing := format('%I.%I', part.schema, part.leaf);
+        ELSE
+            word := upper(part.kind);
+            thing := part.objid::regprocedure::text;
+        END IF;
+        IF pg_catalog.pg_get_userbyid(part.owner) <> source ->> 'owner'
+           AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = source ->> 'owner') THEN
+            EXECUTE format('ALTER %s %s OWNER TO %I', word, thing, source ->> 'owner');
+            SELECT p.owner, p.acl INTO part.owner, part.acl
+            FROM procver.parts(jsonb_build_array(target)) p WHERE p.objid = part.objid;
+        END IF;
+        PERFORM procver.set_acl(CASE part.part WHEN '' THEN thing ELSE word || ' ' || thing END,
+                                part.owner, part.acl, source -> 'acl');
+        IF part.comment IS NULL AND source ->> 'comment' IS NOT NULL THEN
+            EXECUTE format('COMMENT ON %s %s IS %L', word, thing, source ->> 'comment');
+        END IF;
+        FOR item IN
+            SELECT a.attname, a.attacl, c.value, pg_catalog.col_description(a.attrelid, a.attnum) AS comment
+            FROM jsonb_each(CASE jsonb_typeof(source -> 'columns') WHEN 'object' THEN source -> 'columns' ELSE '{}' END) c
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = part.objid AND a.attname = c.key
+                                          AND a.attnum > 0 AND NOT a.attisdropped
+            WHERE part.part = ''
+        LOOP
+            PERFORM procver.set_acl(thing, part.owner, coalesce(item.attacl, '{}'), item.value -> 'acl',
+                                    format('(%I)', item.attname));
+            IF item.comment IS NULL AND item.value ->> 'comment' IS NOT NULL THEN
+                EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', thing, item.attname, item.value ->> 'comment');
+            END IF;
+        END LOOP;
+    END LOOP;
+END $$;
+
+-- Carries privileges over to new objects. Each item of `work` names its target {"schema", "leaf", "kind"} and one of
+-- "given" (privileges as data), "like" (an object to copy from) or "exactly" ([[grantee, privilege], ...]).
+CREATE FUNCTION procver.carry(work jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    item record;
+    part record;
+    given jsonb;
+BEGIN
+    FOR item IN SELECT * FROM jsonb_to_recordset(work) AS x(target jsonb, given jsonb, "like" jsonb, exactly jsonb) LOOP
+        IF item.exactly IS NOT NULL THEN
+            FOR part IN SELECT * FROM procver.parts(jsonb_build_array(item.target)) LOOP
+                PERFORM procver.set_acl(
+                    CASE part.part WHEN '' THEN format('%I.%I', part.schema, part.leaf)
+                                   ELSE upper(part.kind) || ' ' || part.objid::regprocedure END,
+                    part.owner, part.acl, item.exactly);
+            END LOOP;
+            CONTINUE;
+        END IF;
+        given := item.given;
+        IF given IS NULL THEN
+            SELECT p.privileges INTO given FROM procver.privileges(jsonb_build_array(item."like")) p;
+        END IF;
+        IF given IS NOT NULL THEN
+            PERFORM procver.grant_as(item.target, given);
+        END IF;
+    END LOOP;
+END $$;
+
+-- The last look before a release is recorded: every version of it must be in the catalog.
+CREATE FUNCTION procver.require_present(versions jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    missing text;
+BEGIN
+    SELECT string_agg(x.physical, ', ') INTO missing
+    FROM jsonb_to_recordset(versions) AS x(schema text, leaf text, physical text, routine boolean)
+    LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
+    WHERE NOT CASE WHEN x.routine
+                   THEN EXISTS (SELECT FROM pg_catalog.pg_proc c WHERE c.proname = x.leaf AND c.pronamespace = n.oid)
+                   ELSE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relname = x.leaf AND c.relnamespace = n.oid) END;
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'versions vanished while they were published: %', missing USING ERRCODE = 'PV001';
+    END IF;
+END $$;

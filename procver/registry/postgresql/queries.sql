@@ -1,0 +1,303 @@
+-- Every statement of the registry. Each takes one JSON document, $1.
+
+-- name: upgrades
+SELECT max(number) FROM procver.upgrade WHERE $1::jsonb IS NOT NULL
+
+-- name: project
+SELECT id, dialect, default_schema, generation, last_release
+FROM procver.project WHERE name = $1::jsonb ->> 'project'
+
+-- name: versions
+SELECT v.name, v.number, v.id, v.kind, v.fingerprint, v.shape, v.source_digest, v.schema, v.leaf, v.physical, v.state,
+       v.condemned_at,
+       CASE WHEN v.kind IN ('function', 'procedure')
+            THEN EXISTS (SELECT FROM pg_catalog.pg_proc c WHERE c.proname = v.leaf AND c.pronamespace = n.oid)
+            ELSE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relname = v.leaf AND c.relnamespace = n.oid)
+       END AS found
+FROM procver.version v
+JOIN procver.project p ON p.id = v.project_id
+LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
+WHERE p.name = $1::jsonb ->> 'project'
+
+-- name: dependencies
+SELECT d.version_id, d.requires_id
+FROM procver.dependency d
+JOIN procver.version v ON v.id = d.version_id
+JOIN procver.project p ON p.id = v.project_id
+WHERE p.name = $1::jsonb ->> 'project'
+
+-- name: releases
+SELECT r.name, r.id, r.number, r.content, r.published_at, r.published_by, r.activated_at, r.retired_at
+FROM procver.release r
+JOIN procver.project p ON p.id = r.project_id
+WHERE p.name = $1::jsonb ->> 'project'
+ORDER BY r.number
+
+-- name: instances
+SELECT i.name, i.release_id, i.activated_at, i.last_seen_at
+FROM procver.instance i
+JOIN procver.project p ON p.id = i.project_id
+WHERE p.name = $1::jsonb ->> 'project'
+ORDER BY i.name
+
+-- name: memberships
+SELECT m.version_id, m.since, m.until
+FROM procver.membership m
+JOIN procver.project p ON p.id = m.project_id
+WHERE p.name = $1::jsonb ->> 'project'
+
+-- name: now
+SELECT now() WHERE $1::jsonb IS NOT NULL
+
+-- name: taken
+-- Which of the physical names exist in the catalog, and which project, if any, published them.
+SELECT x.schema, x.leaf, t.what,
+       (SELECT p.name FROM procver.version v JOIN procver.project p ON p.id = v.project_id
+        WHERE v.schema = x.schema AND v.leaf = x.leaf AND v.state <> 'dropped' LIMIT 1)
+FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text, leaf text, routine boolean)
+JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
+CROSS JOIN LATERAL (
+    SELECT 'routine' AS what FROM pg_catalog.pg_proc c
+    WHERE x.routine AND c.proname = x.leaf AND c.pronamespace = n.oid
+    UNION
+    SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+                          WHEN 'i' THEN 'index' WHEN 'S' THEN 'sequence' ELSE 'relation' END
+    FROM pg_catalog.pg_class c
+    WHERE NOT x.routine AND c.relname = x.leaf AND c.relnamespace = n.oid
+    UNION
+    SELECT 'type' FROM pg_catalog.pg_type c
+    WHERE NOT x.routine AND c.typname = x.leaf AND c.typnamespace = n.oid AND c.typrelid = 0
+) t
+
+-- name: missing_schemas
+SELECT DISTINCT x.schema
+FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text)
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = x.schema)
+
+-- name: unmanaged_namesakes
+-- Objects that carry the logical name itself: what the team had before procver, whose grants the first version takes over.
+SELECT DISTINCT p.schema, p.leaf, p.kind FROM procver.parts($1::jsonb -> 'names') p
+
+-- name: definitions
+SELECT v.id, v.definition, v.privileges, v.kind, v.schema, v.leaf, v.physical, v.name, v.number, v.source_path
+FROM procver.version v
+WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+
+-- name: drops
+-- How to drop each version, one row per overload; the catalog knows the argument types.
+SELECT v.id, 'DROP ' || CASE c.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END
+       || format('%I.%I(%s)', v.schema, v.leaf, pg_catalog.pg_get_function_identity_arguments(c.oid))
+FROM procver.version v
+JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
+JOIN pg_catalog.pg_proc c ON c.proname = v.leaf AND c.pronamespace = n.oid
+WHERE v.kind IN ('function', 'procedure') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+UNION ALL
+SELECT v.id, 'DROP ' || CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW ' ELSE 'VIEW ' END || format('%I.%I', v.schema, v.leaf)
+FROM procver.version v
+JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
+JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid AND c.relkind IN ('v', 'm')
+WHERE v.kind IN ('view', 'materialized_view') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+
+-- name: dependents
+-- Objects in the catalog that hold on to a version and that are not a version themselves.
+WITH target AS MATERIALIZED (
+    SELECT v.id, 'pg_catalog.pg_proc'::regclass::oid AS classid, c.oid AS objid
+    FROM procver.version v
+    JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
+    JOIN pg_catalog.pg_proc c ON c.proname = v.leaf AND c.pronamespace = n.oid
+    WHERE v.kind IN ('function', 'procedure') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+    UNION ALL
+    SELECT v.id, t.classid, t.objid
+    FROM procver.version v
+    JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
+    JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid
+    CROSS JOIN LATERAL (VALUES ('pg_catalog.pg_class'::regclass::oid, c.oid), ('pg_catalog.pg_type'::regclass::oid, c.reltype)) t(classid, objid)
+    WHERE v.kind IN ('view', 'materialized_view') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+), owner AS (
+    SELECT t.id, coalesce(r.ev_class, d.objid) AS objid,
+           CASE WHEN r.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::regclass::oid END AS classid,
+           CASE WHEN r.oid IS NULL THEN d.objsubid ELSE 0 END AS objsubid
+    FROM target t
+    JOIN pg_catalog.pg_depend d ON d.refclassid = t.classid AND d.refobjid = t.objid AND d.deptype = 'n'
+    LEFT JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
+)
+SELECT DISTINCT o.id, pg_catalog.pg_describe_object(o.classid, o.objid, o.objsubid)
+FROM owner o
+WHERE NOT EXISTS (SELECT FROM target t WHERE t.id = o.id AND t.classid = o.classid AND t.objid = o.objid)
+  AND NOT EXISTS (
+    SELECT FROM procver.version v
+    JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
+    LEFT JOIN pg_catalog.pg_proc p ON p.proname = v.leaf AND p.pronamespace = n.oid AND o.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = o.objid
+    LEFT JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid AND o.classid = 'pg_catalog.pg_class'::regclass AND c.oid = o.objid
+    LEFT JOIN pg_catalog.pg_index i ON o.classid = 'pg_catalog.pg_class'::regclass AND i.indexrelid = o.objid
+    WHERE v.state <> 'dropped' AND (p.oid IS NOT NULL OR c.oid IS NOT NULL))
+  AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_index i JOIN target t ON t.objid = i.indrelid
+    WHERE o.classid = 'pg_catalog.pg_class'::regclass AND i.indexrelid = o.objid)
+  AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_trigger g JOIN target t ON t.objid = g.tgrelid
+    WHERE o.classid = 'pg_catalog.pg_trigger'::regclass AND g.oid = o.objid)
+
+-- name: catalog
+-- What the catalog holds of versions now, beside what it held right after their creation.
+WITH item AS MATERIALIZED (
+    SELECT v.id, v.schema, v.leaf, v.kind, v.digest, v.privileges
+    FROM procver.version v
+    WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+), work AS MATERIALIZED (
+    SELECT coalesce(jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)), '[]') AS work FROM item
+), part AS (
+    SELECT p.schema, p.leaf, string_agg(p.digest, ',' ORDER BY p.part) AS digest
+    FROM work CROSS JOIN LATERAL procver.parts(work.work) p
+    GROUP BY p.schema, p.leaf
+), privilege AS (
+    SELECT q.* FROM work CROSS JOIN LATERAL procver.privileges(work.work) q
+)
+SELECT i.id, i.digest, p.digest, i.privileges, q.privileges
+FROM item i
+LEFT JOIN part p ON p.schema = i.schema AND p.leaf = i.leaf
+LEFT JOIN privilege q ON q.schema = i.schema AND q.leaf = i.leaf
+
+-- name: events
+SELECT e.at, e.actor, e.client, e.action, e.subject, e.detail
+FROM procver.event e
+JOIN procver.project p ON p.id = e.project_id
+WHERE p.name = $1::jsonb ->> 'project'
+ORDER BY e.id
+
+-- name: enter_project
+INSERT INTO procver.project (name, default_schema)
+SELECT $1::jsonb ->> 'project', $1::jsonb ->> 'default_schema'
+ON CONFLICT (name) DO NOTHING
+
+-- name: hold
+SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
+       procver.hold(($1::jsonb ->> 'project_id')::int, ($1::jsonb ->> 'expected')::bigint),
+       set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
+       set_config('search_path', $1::jsonb ->> 'search_path', true),
+       set_config('client_min_messages', 'warning', true)
+
+-- name: carry
+SELECT procver.carry($1::jsonb)
+
+-- name: add_versions
+WITH item AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset($1::jsonb -> 'versions') AS x(
+        name text, kind text, number int, fingerprint text, shape text, source_digest text, source_path text,
+        schema text, leaf text, physical text, definition jsonb)
+), part AS (
+    SELECT p.schema, p.leaf, string_agg(p.digest, ',' ORDER BY p.part) AS digest
+    FROM procver.parts((SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) FROM item)) p
+    GROUP BY p.schema, p.leaf
+), privilege AS (
+    SELECT * FROM procver.privileges((SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) FROM item))
+)
+INSERT INTO procver.version AS v (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, schema, leaf,
+                                  physical, definition, state, digest, privileges)
+SELECT ($1::jsonb ->> 'project_id')::int, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path,
+       i.schema, i.leaf, i.physical, i.definition, 'present', p.digest, q.privileges
+FROM item i
+LEFT JOIN part p ON p.schema = i.schema AND p.leaf = i.leaf
+LEFT JOIN privilege q ON q.schema = i.schema AND q.leaf = i.leaf
+ON CONFLICT (project_id, name, number) DO UPDATE
+SET state = 'present', condemned_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges
+
+-- name: add_dependencies
+INSERT INTO procver.dependency (version_id, requires_id)
+SELECT v.id, r.id
+FROM jsonb_to_recordset($1::jsonb -> 'edges') AS x(name text, number int, requires text, requires_number int)
+JOIN procver.version v ON v.project_id = ($1::jsonb ->> 'project_id')::int AND v.name = x.name AND v.number = x.number
+JOIN procver.version r ON r.project_id = ($1::jsonb ->> 'project_id')::int AND r.name = x.requires AND r.number = x.requires_number
+ON CONFLICT DO NOTHING
+
+-- name: require_present
+SELECT procver.require_present($1::jsonb -> 'versions')
+
+-- name: add_release
+WITH gone AS (
+    DELETE FROM procver.release r
+    WHERE r.project_id = ($1::jsonb ->> 'project_id')::int AND r.name = $1::jsonb ->> 'release'
+), project AS (
+    UPDATE procver.project SET last_release = ($1::jsonb ->> 'number')::bigint
+    WHERE id = ($1::jsonb ->> 'project_id')::int
+), wanted AS MATERIALIZED (
+    SELECT v.id
+    FROM jsonb_to_recordset($1::jsonb -> 'added') AS x(name text, number int)
+    JOIN procver.version v ON v.project_id = ($1::jsonb ->> 'project_id')::int AND v.name = x.name AND v.number = x.number
+), closed AS (
+    UPDATE procver.membership m SET until = ($1::jsonb ->> 'number')::bigint
+    WHERE m.until IS NULL AND m.version_id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'removed') e)
+), opened AS (
+    INSERT INTO procver.membership (project_id, version_id, since)
+    SELECT ($1::jsonb ->> 'project_id')::int, w.id, ($1::jsonb ->> 'number')::bigint FROM wanted w
+), spared AS (
+    UPDATE procver.version v SET state = 'present', condemned_at = NULL
+    WHERE v.state = 'condemned' AND v.project_id = ($1::jsonb ->> 'project_id')::int
+      AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'spared') e)
+)
+SELECT count(*) FROM wanted
+
+-- name: insert_release
+INSERT INTO procver.release (project_id, name, number, content)
+VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'release', ($1::jsonb ->> 'number')::bigint, $1::jsonb ->> 'content')
+
+-- name: activate
+UPDATE procver.release SET activated_at = coalesce(activated_at, clock_timestamp()), retired_at = NULL
+WHERE id = ($1::jsonb ->> 'release_id')::bigint
+
+-- name: spare
+UPDATE procver.version SET state = 'present', condemned_at = NULL
+WHERE state = 'condemned' AND id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+
+-- name: retire
+UPDATE procver.release SET retired_at = clock_timestamp()
+WHERE id = ($1::jsonb ->> 'release_id')::bigint
+
+-- name: place_instance
+INSERT INTO procver.instance (project_id, name, release_id)
+VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'instance', ($1::jsonb ->> 'release_id')::bigint)
+ON CONFLICT (project_id, name) DO UPDATE
+SET release_id = excluded.release_id, activated_at = clock_timestamp(), last_seen_at = clock_timestamp()
+
+-- name: remove_instance
+DELETE FROM procver.instance
+WHERE project_id = ($1::jsonb ->> 'project_id')::int AND name = $1::jsonb ->> 'instance'
+  AND release_id = ($1::jsonb ->> 'release_id')::bigint
+
+-- name: discard_release
+DELETE FROM procver.release WHERE id = ($1::jsonb ->> 'release_id')::bigint
+
+-- name: forget_versions
+-- Only for `release discard`: the numbers become free in this database.
+DELETE FROM procver.version WHERE id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+
+-- name: condemn
+UPDATE procver.version SET state = 'condemned', condemned_at = now()
+WHERE state = 'present' AND id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+
+-- name: keep_privileges
+-- Right before a drop: what a later restore gives back.
+UPDATE procver.version v SET privileges = q.privileges
+FROM (SELECT schema, leaf, kind FROM procver.version WHERE id = ($1::jsonb ->> 'id')::bigint) x
+CROSS JOIN LATERAL procver.privileges(jsonb_build_array(to_jsonb(x))) q
+WHERE v.id = ($1::jsonb ->> 'id')::bigint
+
+-- name: drop_version
+UPDATE procver.version SET state = 'dropped', condemned_at = NULL, dropped_at = clock_timestamp()
+WHERE id = ($1::jsonb ->> 'id')::bigint
+
+-- name: log
+INSERT INTO procver.event (project_id, action, subject, detail)
+VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'action', $1::jsonb ->> 'subject', $1::jsonb -> 'detail')
+
+-- name: defer_checks
+-- For routines that call each other in a cycle: their bodies can be checked only once all of them are there.
+SELECT set_config('check_function_bodies', CASE WHEN ($1::jsonb ->> 'defer')::boolean THEN 'off' ELSE 'on' END, true)
+
+-- name: check_bodies
+SELECT CASE l.lanname WHEN 'sql' THEN pg_catalog.fmgr_sql_validator(p.objid)
+                      WHEN 'plpgsql' THEN pg_catalog.plpgsql_validator(p.objid) END
+FROM procver.parts($1::jsonb) p
+JOIN pg_catalog.pg_proc c ON c.oid = p.objid
+JOIN pg_catalog.pg_language l ON l.oid = c.prolang
+WHERE p.part <> ''
