@@ -1,0 +1,329 @@
+"""Publish: bring a database to hold every version of a release, then record the release."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from procver.contract import Contract
+from procver.dialects import Call, Database, DdlError
+from procver.errors import ConflictError, DatabaseError, StalePlanError, UsageError
+from procver.known import Known
+from procver.objects import AFTER, DEFINITION, LineIndex, Name, physical_leaf
+from procver.plan import Create, Plan, plan
+from procver.project.config import Config
+from procver.project.workspace import Project
+from procver.registry import writing
+from procver.registry.reading import read
+from procver.registry.writing import NewVersion, Subject
+
+Progress = Callable[[int, int], None]
+"""Called with how many versions exist now, and how many will."""
+
+ROUNDS = 50
+"""How often a publication is planned anew because another command wrote to the registry meanwhile."""
+
+
+class Published(NamedTuple):
+    """What a publication did. ``plan`` is what it found to do at first; ``seconds`` is wall time."""
+
+    plan: Plan
+    contract: Contract
+    seconds: float
+
+
+def check_release_name(name: str) -> None:
+    """Refuse a release name that could not be printed or typed again.
+
+    Raises:
+        UsageError: it is empty, longer than 200 characters, or holds blanks at its ends or control characters.
+    """
+    if not name or len(name) > 200 or name != name.strip() or not name.isprintable():
+        raise UsageError(
+            f"{name!r} cannot be a release name",
+            hint="use 1 to 200 printable characters, such as a version or commit: 2026.11.2",
+        )
+
+
+def preview(project: Project, database: Database, release: str | None) -> tuple[Plan, Contract]:
+    """Return what `publish` would do, changing nothing.
+
+    Raises:
+        ConflictError: the lock is stale, or the database holds other content under a number or release.
+        DatabaseError: the registry cannot be read.
+    """
+    contract = project.contract()
+    known = (
+        read(database, project.config.name) if database.install(create=False) else None
+    ) or _nothing()
+    found = plan(contract, known, release, project.digests)
+    if known.project_id:
+        _refuse_taken(database, project, found.create)
+    return found, contract
+
+
+def publish(
+    project: Project,
+    database: Database,
+    release: str,
+    *,
+    locked: bool = False,
+    progress: Progress | None = None,
+) -> Published:
+    """Publish the project's sources as ``release``. Running it again completes or confirms it.
+
+    Args:
+        project: whose sources.
+        database: where to.
+        release: the release's name.
+        locked: refuse to complete procver.lock first.
+        progress: told of every committed step.
+
+    Raises:
+        ConflictError: stale lock, or a number, name or release is taken by other content; nothing was changed.
+        SourceError: a source cannot be published.
+        DatabaseError: the server refused a statement; versions created before it stay, harmless, and the next
+            run goes on from there.
+    """
+    check_release_name(release)
+    started = time.monotonic()
+    contract = project.contract(locked=locked)
+    database.install()
+    database.enter(project.config.name, project.config.default_schema)
+    first: Plan | None = None
+    for _ in range(ROUNDS):
+        known = read(database, project.config.name)
+        assert known is not None  # entered above
+        found = plan(contract, known, release, project.digests)
+        first = first or found
+        try:
+            _execute(project, database, known, found, contract, progress)
+        except StalePlanError:
+            continue
+        return Published(first, contract, time.monotonic() - started)
+    raise DatabaseError(
+        f"other commands kept writing to the registry: gave up after {ROUNDS} attempts",
+        hint="run the same command again: it goes on where it stopped",
+    )
+
+
+def _nothing() -> Known:
+    from datetime import UTC, datetime
+
+    return Known(0, 0, 0, datetime.now(UTC), {})
+
+
+def _execute(
+    project: Project,
+    database: Database,
+    known: Known,
+    found: Plan,
+    contract: Contract,
+    progress: Progress | None,
+) -> None:
+    done = known.generation
+    if found.create:
+        done += create(project, database, known, found.create, progress)
+    if found.number is not None:
+        there = [
+            {
+                "schema": m.physical.schema,
+                "leaf": m.physical.leaf,
+                "physical": m.quoted,
+                "routine": m.kind.is_routine,
+            }
+            for m in contract.members.values()
+        ]
+        unit = writing.release(known.project_id, found, contract.content, there)
+        for _ in database.run(known.project_id, done, [unit]):
+            pass
+
+
+def create(
+    project: Project,
+    database: Database,
+    known: Known,
+    steps: Iterable[Create],
+    progress: Progress | None = None,
+) -> int:
+    """Create versions, dependencies first; return how many generations that took.
+
+    Raises:
+        StalePlanError: somebody else wrote to the registry; plan anew.
+        DdlError: the server refused a definition; the message names file and line.
+    """
+    steps = tuple(steps)
+    _refuse_taken(database, project, steps)
+    versions = _prepared(project, database, known, steps)
+    units, subjects = writing.creation(known.project_id, versions)
+    made = units_done = 0
+    try:
+        for index in database.run(known.project_id, known.generation, units):
+            units_done = index + 1
+            if progress:
+                made = sum(isinstance(s, Call) and s.query == "add_versions" and len(s.argument["versions"])
+                           for s in units[index].steps) + made  # fmt: skip
+                progress(made, len(steps))
+    except DdlError as error:
+        raise _explained(error, subjects, project) from None
+    return units_done
+
+
+def _prepared(
+    project: Project, database: Database, known: Known, steps: tuple[Create, ...]
+) -> Iterator[NewVersion]:
+    restored = {s.known.id: s for s in steps if s.known is not None}
+    namesakes: set[tuple[str, str]] = set()
+    first = [s.member for s in steps if s.member and not s.known and not s.previous]
+    calls = [Call("definitions", {"ids": list(restored)})]
+    if first:
+        names = [{**_target(m.name), "kind": str(m.kind)} for m in first]
+        calls.append(Call("unmanaged_namesakes", {"names": names}))
+    found = database.read(*calls)
+    definitions = {row[0]: row for row in found[0]}
+    if first:
+        namesakes = {(row[0], row[1]) for row in found[1]}
+    for step in steps:
+        if step.known is not None:
+            row = definitions[step.known.id]
+            yield _again(step, row[1], row[2], row[9], known)
+        elif step.member is not None:
+            yield _fresh(step, project, namesakes)
+
+
+def _target(name: Name) -> dict[str, str]:
+    return {"schema": name.schema, "leaf": name.leaf}
+
+
+def _again(step: Create, definition: Any, privileges: Any, path: str, known: Known) -> NewVersion:
+    version = step.known
+    assert version is not None
+    needs = (known.by_id[need] for need in known.requires.get(version.id, ()))
+    return NewVersion(
+        version.label, version.kind, version.number, version.fingerprint, version.shape,
+        version.source_digest, path, version.name, version.physical,
+        tuple((text, role) for text, role in definition),
+        tuple((need.label, need.number) for need in needs),
+        {"given": privileges} if privileges else None,
+        deferred=True,
+    )  # fmt: skip
+
+
+def _fresh(step: Create, project: Project, namesakes: set[tuple[str, str]]) -> NewVersion:
+    member, config = step.member, project.config
+    assert member is not None
+    source = project.sources.by_name[member.name]
+    text, spans = project.sources.text(member.name)
+    physical = {member.name: member.physical.leaf}
+    for label, number in member.requires:
+        name = project.name(label)
+        pinned = dict(source.analysis.pins).get(name)
+        if name in source.analysis.references and (pinned is None or pinned == number):
+            physical[name] = physical_leaf(name.leaf, number, config.suffix)
+    statements = project.scanner.rewrite(
+        text, config.default_schema, project.sources.managed, physical, spans
+    )
+    privileges: dict[str, Any] | None = None
+    rule = granted(config, member.label, str(member.kind))
+    if rule is not None:
+        privileges = {"exactly": rule}
+    elif step.previous is not None:
+        like = {**_target(step.previous.name), "kind": str(step.previous.kind)}
+        privileges = {"like": like} if _same_sort(step.previous.kind, member.kind) else None
+    elif (member.name.schema, member.name.leaf) in namesakes:
+        privileges = {"like": {**_target(member.name), "kind": str(member.kind)}}
+    return NewVersion(
+        member.label, member.kind, member.number, member.fingerprint, member.shape,
+        source.digest, source.path, member.physical, member.quoted,
+        tuple((statement.text, statement.role) for statement in statements),
+        member.requires, privileges, member.deferred,
+    )  # fmt: skip
+
+
+def _same_sort(one: Any, other: Any) -> bool:
+    return bool(one.is_routine == other.is_routine and one.is_relation == other.is_relation)
+
+
+def granted(config: Config, label: str, kind: str) -> list[list[Any]] | None:
+    """Return what ``[grants]`` says of an object, as [[grantee, privilege, grantable], ...]; None if nothing."""
+    found: list[list[Any]] | None = None
+    for rule in config.grants:
+        if fnmatch.fnmatchcase(label, rule.pattern):
+            found = found or []
+            for privilege, roles in rule.privileges.items():
+                routine = kind in ("function", "procedure")
+                if (privilege.lower() == "execute") == routine:
+                    found += [
+                        [None if role.lower() == "public" else role, privilege.upper(), False]
+                        for role in roles
+                    ]
+    return found
+
+
+def _refuse_taken(database: Database, project: Project, steps: tuple[Create, ...]) -> None:
+    """Refuse to create what exists in the catalog though this project did not make it."""
+    fresh: list[tuple[Name, Create]] = []
+    for step in steps:
+        if step.known is not None:
+            fresh.append((step.known.name, step))
+        elif step.member is not None:
+            fresh.append((step.member.physical, step))
+    if not fresh:
+        return
+    names = [{**_target(n), "routine": s.kind in ("function", "procedure")} for n, s in fresh]
+    taken, lacking = database.read(
+        Call("taken", {"names": names}), Call("missing_schemas", {"names": names})
+    )
+    if lacking:
+        raise DatabaseError(
+            f"schema {lacking[0][0]} does not exist in this database",
+            hint=f"create it with your migration tool: CREATE SCHEMA {lacking[0][0]}",
+        )
+    if taken:
+        schema, leaf, what, owner = taken[0]
+        whose = f"project {owner} published it" if owner and owner != project.config.name else (
+            "procver did not make it")  # fmt: skip
+        raise ConflictError(
+            f"a {what} called {project.scanner.label(Name(schema, leaf))} exists already, and {whose}"
+            + (f" (and {len(taken) - 1} more)" if len(taken) > 1 else ""),
+            hint="rename or drop it, or choose another suffix in procver.toml",
+        )
+
+
+def _explained(error: DdlError, subjects: list[Subject], project: Project) -> DdlError:
+    """Turn a server's refusal of a rewritten text into one that names the source's file and line."""
+    version, index = subjects[error.step.subject]
+    place = f"{version.source_path}"
+    text, role = version.definition[index]
+    name = next((n for n, s in project.sources.by_name.items() if s.label == version.label), None)
+    if error.position is not None and name is not None:
+        source, spans = project.sources.text(name)
+        statements = project.scanner.rewrite(
+            source, project.config.default_schema, project.sources.managed,
+            _physical_of(version, project), spans,
+        )  # fmt: skip
+        if index < len(statements) and statements[index].text == text:
+            offset = statements[index].locate(error.position)
+            place += f":{LineIndex(source).line(offset)}"
+    after = " (in what follows the definition)" if role == AFTER else ""
+    message = f"{place}: {version.physical}{after}: {error.message}"
+    if error.detail:
+        message += f" ({error.detail})"
+    assert role in (AFTER, DEFINITION, "setting")
+    return DdlError(
+        message, step=error.step, unit=error.unit, position=error.position,
+        hint=error.hint or "correct the source, then run the same command again",
+        sqlstate=error.sqlstate,
+    )  # fmt: skip
+
+
+def _physical_of(version: NewVersion, project: Project) -> Mapping[Name, str]:
+    suffix = project.config.suffix
+    found = {
+        project.name(label): physical_leaf(project.name(label).leaf, number, suffix)
+        for label, number in version.requires
+    }
+    found[project.name(version.label)] = version.name.leaf
+    return found

@@ -1,0 +1,259 @@
+"""The life cycle of releases: activate, retire, discard; and what `release list` and `show` say."""
+
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+from procver.dialects import Call, Database, DdlError, Unit
+from procver.errors import ConflictError, DatabaseError, StalePlanError, UsageError
+from procver.known import CONDEMNED, DROPPED, Known, KnownRelease, KnownVersion
+from procver.marking import Policy, drop_order
+from procver.plan import restoration
+from procver.project.workspace import Project
+from procver.publish import ROUNDS, create
+from procver.registry import writing
+from procver.registry.reading import read
+
+
+class Changed(NamedTuple):
+    """What a change of a release's life came to.
+
+    ``state`` is what the release is now; ``restored`` and ``freed`` list physical names; ``kept_by`` lists
+    instances that keep a retired release live; ``moved_from`` is the release the named instance was on.
+    """
+
+    release: str
+    state: str
+    restored: tuple[str, ...] = ()
+    freed: tuple[str, ...] = ()
+    kept_by: tuple[str, ...] = ()
+    moved_from: str | None = None
+
+
+def known_of(project: Project, database: Database) -> Known:
+    """Return what the registry knows of the project.
+
+    Raises:
+        UsageError: nothing was published here yet.
+    """
+    known = read(database, project.config.name) if database.install(create=False) else None
+    if known is None:
+        raise UsageError(
+            f"project {project.config.name} has published nothing to this database",
+            hint="run `procver publish --release NAME` first",
+        )
+    return known
+
+
+def find_release(known: Known, name: str) -> KnownRelease:
+    """Return a release by name.
+
+    Raises:
+        UsageError: there is no such release; the nearest names are in the hint.
+    """
+    release = known.release(name)
+    if release is None:
+        near = difflib.get_close_matches(name, [r.name for r in known.releases], 3, 0.5)
+        raise UsageError(
+            f"no release {name!r} in this database",
+            hint=f"did you mean {' or '.join(near)}?" if near else "see `procver release list`",
+        )
+    return release
+
+
+def _check_instance(name: str | None) -> None:
+    if name is not None and (not name or len(name) > 200 or not name.isprintable()):
+        raise UsageError(
+            f"{name!r} cannot be an instance name",
+            hint="use 1 to 200 printable characters, such as a host name: web-1",
+        )
+
+
+def activate(
+    project: Project,
+    database: Database,
+    name: str,
+    *,
+    instance: str | None = None,
+    restore: bool = False,
+) -> Changed:
+    """Declare that a release is deployed, everywhere or on one instance.
+
+    Raises:
+        UsageError: there is no such release.
+        ConflictError: some of its versions were collected, and ``restore`` is not set.
+    """
+    _check_instance(instance)
+    for _ in range(ROUNDS):
+        known = known_of(project, database)
+        release = find_release(known, name)
+        members = known.members(release)
+        steps = restoration(members, known)
+        if steps and not restore:
+            raise ConflictError(
+                f"release {name} needs {len(steps)} version(s) that are gone: "
+                + ", ".join(step.physical for step in steps[:5])
+                + (" ..." if len(steps) > 5 else ""),
+                hint=f"run `procver release activate {name} --restore` to re-create them",
+            )
+        closure = known.closure(version.id for version in members)
+        spared = [v for v in closure if known.by_id[v].state == CONDEMNED]
+        about = {
+            "project_id": known.project_id,
+            "release_id": release.id,
+            "instance": instance,
+        }
+        former = next((i for i in known.instances if i.name == instance), None)
+        if _settled(known, release, former, instance) and not steps and not spared:
+            return Changed(name, "live")
+        unit = Unit(
+            (
+                Call("activate", about),
+                *([Call("place_instance", about)] if instance else []),
+                writing.spare(spared),
+                writing.log(known.project_id, "activate", name, {"instance": instance}),
+            )
+        )
+        try:
+            done = create(project, database, known, steps) if steps else 0
+            for _ in database.run(known.project_id, known.generation + done, [unit]):
+                pass
+        except StalePlanError:
+            continue
+        moved = (
+            next(r.name for r in known.releases if r.id == former.release_id)
+            if former and former.release_id != release.id
+            else None
+        )
+        return Changed(name, "live", tuple(s.physical for s in steps), moved_from=moved)
+    raise _contended()
+
+
+def _settled(
+    known: Known, release: KnownRelease, former: object | None, instance: str | None
+) -> bool:
+    active = release.activated_at is not None and release.retired_at is None
+    return active and instance is None
+
+
+def retire(
+    project: Project, database: Database, name: str, *, instance: str | None = None
+) -> Changed:
+    """Declare that a release is no longer deployed, anywhere or on one instance.
+
+    Taking the last instance off a release retires it. A release with instances that were seen lately stays live
+    until they are gone.
+
+    Raises:
+        UsageError: there is no such release, it was never activated, or the instance is not on it.
+    """
+    _check_instance(instance)
+    for _ in range(ROUNDS):
+        known = known_of(project, database)
+        release = find_release(known, name)
+        policy = policy_of(project)
+        present = known.instances_of(release)
+        if instance is not None and instance not in [i.name for i in present]:
+            raise UsageError(
+                f"instance {instance!r} is not on release {name}",
+                hint="see `procver release list` for the instances of each release",
+            )
+        if release.activated_at is None:
+            raise UsageError(
+                f"release {name} was never activated",
+                hint=f"`procver release discard {name}` takes it back; an activated one is retired",
+            )
+        remaining = [i for i in known.living(release, policy.idle) if i.name != instance]
+        kept_by = tuple(i.name for i in remaining)
+        about = {"project_id": known.project_id, "release_id": release.id, "instance": instance}
+        steps: list[Call] = []
+        if instance is not None:
+            steps.append(Call("remove_instance", about))
+        if release.retired_at is None and (instance is None or not remaining):
+            steps.append(Call("retire", about))
+        if not steps:
+            return Changed(name, "live" if remaining else "retired", kept_by=kept_by)
+        steps.append(writing.log(known.project_id, "retire", name, {"instance": instance}))
+        try:
+            for _ in database.run(known.project_id, known.generation, [Unit(tuple(steps))]):
+                pass
+        except StalePlanError:
+            continue
+        return Changed(name, "live" if remaining else "retired", kept_by=kept_by)
+    raise _contended()
+
+
+def discard(project: Project, database: Database, name: str) -> Changed:
+    """Take back a release that was a trial here: drop what only it used and free those numbers.
+
+    Raises:
+        UsageError: there is no such release.
+        ConflictError: it is live, or something in the database holds on to its versions.
+    """
+    for _ in range(ROUNDS):
+        known = known_of(project, database)
+        release = find_release(known, name)
+        if known.is_live(release, project.config.gc.idle):
+            raise ConflictError(
+                f"release {name} is live",
+                hint=f"`procver release retire {name}` first; a live release is never taken back",
+            )
+        others = [r for r in known.releases if r.id != release.id]
+        kept = set(known.closure(known.users(others)))
+        mine = [version for version in known.by_id.values() if version.id not in kept]
+        present = [v for v in mine if v.state != DROPPED]
+        order = drop_order(known, [v.id for v in present])
+        statements = drop_statements(database, order)
+        drops = [(known.by_id[v], statements.get(v, ())) for v in order]
+        drops += [(v, ()) for v in mine if v.state == DROPPED]
+        try:
+            for _ in database.run(
+                known.project_id, known.generation, [writing.discard(known, release, drops)]
+            ):
+                pass
+        except StalePlanError:
+            continue
+        except DdlError as error:
+            raise ConflictError(
+                f"release {name} cannot be discarded: {error.message}"
+                + (f" ({error.detail})" if error.detail else ""),
+                hint="drop or change what depends on it, then run the same command again",
+            ) from None
+        freed = tuple(sorted(version.physical for version in mine))
+        return Changed(name, "discarded", freed=freed)
+    raise _contended()
+
+
+def drop_statements(database: Database, ids: list[int]) -> dict[int, list[str]]:
+    """Return the statements that drop each version, as the catalog has it now."""
+    found: dict[int, list[str]] = {}
+    for version_id, statement in database.read(Call("drops", {"ids": ids}))[0]:
+        found.setdefault(version_id, []).append(statement)
+    return found
+
+
+def policy_of(project: Project) -> Policy:
+    """Return the project's ``[gc]`` configuration as marking takes it."""
+    gc = project.config.gc
+    return Policy(gc.keep_releases, gc.grace, gc.idle, gc.unactivated, gc.pins)
+
+
+def difference(
+    known: Known, one: KnownRelease, other: KnownRelease
+) -> list[tuple[str, KnownVersion | None, KnownVersion | None]]:
+    """Return the objects in which two releases differ: label, version in the one, version in the other."""
+    left = {version.label: version for version in known.members(one)}
+    right = {version.label: version for version in known.members(other)}
+    return [
+        (label, left.get(label), right.get(label))
+        for label in sorted({*left, *right})
+        if left.get(label) != right.get(label)
+    ]
+
+
+def _contended() -> DatabaseError:
+    return DatabaseError(
+        f"other commands kept writing to the registry: gave up after {ROUNDS} attempts",
+        hint="run the same command again",
+    )

@@ -1,0 +1,107 @@
+"""Restore a collected version; and `why`: who keeps a version alive."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, NamedTuple
+
+from procver.collect import evidence_against
+from procver.dialects import Database
+from procver.errors import DatabaseError, StalePlanError, UsageError
+from procver.known import Known, KnownVersion
+from procver.marking import mark
+from procver.plan import restoration
+from procver.project.workspace import Project
+from procver.publish import ROUNDS, create
+from procver.releases import known_of, policy_of
+
+
+class Why(NamedTuple):
+    """Why a version is there.
+
+    Attributes:
+        version: which.
+        kept: whether anything keeps it from being collected.
+        chains: for each reason, the way from the release or evidence to the version.
+    """
+
+    version: KnownVersion
+    kept: bool
+    chains: tuple[tuple[str, ...], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-able data."""
+        version = self.version
+        return {
+            "physical": version.physical,
+            "name": version.label,
+            "version": version.number,
+            "kind": str(version.kind),
+            "state": version.state if version.found else "dropped",
+            "kept": self.kept,
+            "because": [list(chain) for chain in self.chains],
+        }
+
+
+def find_version(project: Project, known: Known, text: str) -> KnownVersion:
+    """Return a version by its physical name, as printed by procver or spelled otherwise.
+
+    Raises:
+        UsageError: no version has this name; the nearest ones are in the hint.
+    """
+    by_physical = {version.physical: version for version in known.by_id.values()}
+    if text in by_physical:
+        return by_physical[text]
+    name = project.name(text)
+    for version in known.by_id.values():
+        if version.name == name:
+            return version
+    near = difflib.get_close_matches(text, by_physical, 3, 0.6)
+    raise UsageError(
+        f"{text} is no version that was published here",
+        hint=f"did you mean {' or '.join(near)}?"
+        if near
+        else "a version is named like app.find_things_3",
+    )
+
+
+def why(project: Project, database: Database, text: str) -> Why:
+    """Return who keeps a version alive.
+
+    Raises:
+        UsageError: there is no such version.
+    """
+    known = known_of(project, database)
+    version = find_version(project, known, text)
+    marks = mark(known, policy_of(project))
+    chains: list[tuple[str, ...]] = []
+    for root in marks.direct.get(version.id, ()):
+        chains.append((str(root), version.physical))
+    needers = [v for v in known.required_by.get(version.id, ()) if v in marks.marked]
+    chains += [(*marks.chain(needer, known), version.physical) for needer in needers]
+    if version.usable:
+        evidence = evidence_against(database, [version.id])
+        chains += [(what, version.physical) for what in evidence.values()]
+    return Why(version, bool(chains), tuple(chains))
+
+
+def restore(project: Project, database: Database, text: str) -> tuple[str, ...]:
+    """Re-create a collected version, and all that it needs, from the registry; return the physical names.
+
+    Raises:
+        UsageError: there is no such version.
+        ConflictError: something else has taken its name meanwhile.
+    """
+    for _ in range(ROUNDS):
+        known = known_of(project, database)
+        version = find_version(project, known, text)
+        steps = restoration([version], known)
+        try:
+            if steps:
+                create(project, database, known, steps)
+        except StalePlanError:
+            continue
+        return tuple(step.physical for step in steps)
+    raise DatabaseError(
+        "other commands kept writing to the registry", hint="run the same command again"
+    )

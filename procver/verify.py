@@ -1,0 +1,112 @@
+"""Verify: does the database still hold, unaltered, what the live releases were promised?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from procver.dialects import Call, Database
+from procver.known import Known, KnownVersion
+from procver.marking import mark
+from procver.project.workspace import Project
+from procver.publish import granted
+from procver.releases import known_of, policy_of
+
+
+class Finding(NamedTuple):
+    """Something that is not as it was published. ``releases`` are those that are promised the object."""
+
+    rule: str
+    object: str
+    message: str
+    releases: tuple[str, ...] = ()
+    file: str | None = None
+    line: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it in the shape that scripts rely on."""
+        return {**self._asdict(), "releases": list(self.releases)}
+
+
+def verify(project: Project, database: Database) -> list[Finding]:
+    """Return what differs from what was published, for every version that a release still keeps.
+
+    Raises:
+        UsageError: nothing was published here yet.
+        DatabaseError: the registry or catalog cannot be read.
+    """
+    known = known_of(project, database)
+    marks = mark(known, policy_of(project))
+    kept = [known.by_id[v] for v in sorted(marks.marked)]
+    promised = _promised(known, list(marks.roots))
+    rows = database.read(Call("catalog", {"ids": [version.id for version in kept]}))[0]
+    state = {row[0]: row[1:] for row in rows}
+    findings: list[Finding] = []
+    for version in sorted(kept):
+        releases = promised.get(version.id, ())
+        if not version.usable:
+            message = "it is gone: " + (
+                "it was collected" if version.state == "dropped" else "somebody dropped it by hand"
+            )
+            hint = f"; `procver restore {version.physical}` re-creates it"
+            findings.append(Finding("missing", version.physical, message + hint, releases))
+            continue
+        before, now, given, given_now = state[version.id]
+        if before != now:
+            message = "its definition is not the one that was published"
+            findings.append(Finding("altered", version.physical, message, releases))
+        findings += _grants(project, version, given, given_now, releases)
+    return findings
+
+
+def _promised(known: Known, roots: list[str]) -> dict[int, tuple[str, ...]]:
+    found: dict[int, list[str]] = {}
+    for release in known.releases:
+        if release.name in roots:
+            for version_id in known.closure(v.id for v in known.members(release)):
+                found.setdefault(version_id, []).append(release.name)
+    return {version_id: tuple(names) for version_id, names in found.items()}
+
+
+def _grants(
+    project: Project,
+    version: KnownVersion,
+    given: Any,
+    now: Any,
+    releases: tuple[str, ...],
+) -> list[Finding]:
+    findings: list[Finding] = []
+    was, has = _flat(given), _flat(now)
+    if _owners(given) != _owners(now):
+        message = f"its owner is {_owners(now)}, it was {_owners(given)}"
+        findings.append(Finding("owner", version.physical, message, releases))
+        return findings
+    lost = sorted(was - has)
+    if lost:
+        message = "it lost " + _words(lost)
+        findings.append(Finding("grant-lost", version.physical, message, releases))
+    rule = granted(project.config, version.label, str(version.kind))
+    if rule is not None:
+        allowed = {(grantee or "PUBLIC", privilege) for grantee, privilege, _ in rule}
+        owners = _owners(now)
+        extra = sorted(g for g in has - was if g not in allowed and g[0] not in owners)
+        if extra:
+            message = f"[grants] does not give {_words(extra)}"
+            findings.append(Finding("grant-extra", version.physical, message, releases))
+    return findings
+
+
+def _flat(privileges: list[Mapping[str, Any]] | None) -> set[tuple[str, str]]:
+    return {
+        (grantee or "PUBLIC", privilege)
+        for part in privileges or []
+        for grantee, privilege, _ in part.get("acl") or []
+    }
+
+
+def _owners(privileges: list[Mapping[str, Any]] | None) -> list[str]:
+    return sorted({str(part["owner"]) for part in privileges or []})
+
+
+def _words(grants: list[tuple[str, str]]) -> str:
+    return ", ".join(f"{privilege} for {grantee}" for grantee, privilege in grants)
