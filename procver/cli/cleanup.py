@@ -1,0 +1,94 @@
+"""why, gc, restore, verify."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import click
+
+from procver import restore
+from procver.cli.group import Context, command
+from procver.collect import Collection, collect, survey
+from procver.errors import FindingsError
+from procver.verify import verify
+
+
+@click.command()
+@command()
+@click.argument("version", metavar="NAME_N")
+def why_command(context: Context, version: str) -> None:
+    """Show who keeps a version alive."""
+    found = restore.why(context.project, context.connect(), version)
+    state = found.as_json()["state"]
+    head = f"{found.version.physical}: version {found.version.number} of {found.version.label}, {state}"
+    lines = [head, *(f"  {' -> '.join(chain)}" for chain in found.chains)]
+    if not found.chains:
+        lines.append(
+            "  nothing needs it: gc may collect it" if state != "dropped" else "  nothing needs it"
+        )
+    context.output.data(found.as_json(), lines)
+
+
+@click.command()
+@command()
+@click.option("--apply", "apply_", is_flag=True, help="Condemn and drop; without it gc only shows.")
+def gc_command(context: Context, apply_: bool) -> None:
+    """Collect versions that nothing deployed needs any more."""
+    database = context.connect()
+    if apply_:
+        with context.output.progress("collecting") as progress:
+            found = collect(context.project, database, progress)
+    else:
+        _, found = survey(context.project, database)
+    context.output.data(found.as_json(), _gc_lines(found))
+
+
+def _gc_lines(found: Collection) -> Iterator[str]:
+    verb = "dropped" if found.applied else "would drop"
+    for drop in found.drop:
+        yield f"  {click.style(verb, fg='red')} {drop.version.physical}: {drop.why}"
+    for condemned in found.condemn:
+        verb = "condemned" if found.applied or condemned.version.condemned_at else "would condemn"
+        until = condemned.until.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        yield f"  {click.style(verb, fg='yellow')} {condemned.version.physical}: may be dropped after {until}"
+    for keep in found.keep:
+        if keep.evidence:
+            yield f"  {click.style('kept', fg='green')} {keep.version.physical}: {'; '.join(keep.because)}"
+    reasons = Counter(keep.because[0].split(" -> ")[0] for keep in found.keep if not keep.evidence)
+    for reason, count in sorted(reasons.items()):
+        yield f"  kept {count} for {reason}"
+    done = f"{found.dropped} dropped" if found.applied else f"{len(found.drop)} to drop"
+    yield f"{done}, {len(found.condemn)} condemned, {len(found.keep)} kept"
+    if not found.applied and (found.drop or found.condemn):
+        yield "nothing was changed: `procver gc --apply` does it"
+
+
+@click.command()
+@command()
+@click.argument("version", metavar="NAME_N")
+def restore_command(context: Context, version: str) -> None:
+    """Re-create a collected version, and what it needs, as it was."""
+    done = restore.restore(context.project, context.connect(), version)
+    lines = [f"restored {physical}" for physical in done] or ["nothing to do: it is there"]
+    if done:
+        lines.append("no release needs it: pin it in [gc] pins, or a later gc collects it again")
+    context.output.data({"restored": list(done)}, lines)
+
+
+@click.command()
+@command()
+def verify_command(context: Context) -> None:
+    """Look for drift: missing, altered or wrongly granted versions of releases that are kept."""
+    findings = verify(context.project, context.connect())
+    lines = [
+        f"{click.style(f.rule, fg='red')} {f.object}: {f.message}"
+        + (f" (release {', '.join(f.releases)})" if f.releases else "")
+        for f in findings
+    ]
+    context.output.data(
+        {"findings": [finding.as_json() for finding in findings]},
+        lines or ["everything is as it was published"],
+    )
+    if findings:
+        raise SystemExit(FindingsError.exit_code)

@@ -1,0 +1,165 @@
+"""The command group, the options all commands share, and errors turned into exit codes."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from procver import __version__
+from procver.cli.output import Output, show_error
+from procver.dialects import Database, connect
+from procver.errors import ProcverError, UsageError
+from procver.project.config import target_url
+from procver.project.workspace import Project
+
+_COMMANDS = {
+    "init": "setup",
+    "demo": "demo",
+    "embedded": "setup",
+    "completion": "setup",
+    "lock": "publishing",
+    "plan": "publishing",
+    "publish": "publishing",
+    "map": "publishing",
+    "release": "lifecycle",
+    "why": "cleanup",
+    "gc": "cleanup",
+    "restore": "cleanup",
+    "verify": "cleanup",
+}
+
+
+class _Commands(click.Group):
+    """Finds a command's module only when it is called, and turns errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        found = getattr(importlib.import_module(f"procver.cli.{module}"), f"{cmd_name}_command")
+        assert isinstance(found, click.Command)
+        return found
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run the command line; see `click.Command.main`."""
+        words = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in words
+        if "NO_COLOR" in os.environ:
+            options.setdefault("color", False)
+        try:
+            status = super().main(words, *rest, **{**options, "standalone_mode": False})
+            sys.exit(status if isinstance(status, int) else 0)
+        except ProcverError as error:
+            show_error(error, as_json=as_json)
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            if as_json:
+                show_error(UsageError(error.format_message()), as_json=True)
+            else:
+                error.show()
+            sys.exit(2)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo(
+                "interrupted: run the same command again, it goes on where it stopped", err=True
+            )
+            sys.exit(130)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+        except Exception:
+            traceback.print_exc()
+            click.echo(
+                "error: this is a fault in procver itself; please report the lines above", err=True
+            )
+            sys.exit(70)
+
+
+class Context:
+    """What a command works with: its project, its target, its output."""
+
+    def __init__(self, directory: Path, target: str | None, output: Output) -> None:
+        self.directory = directory
+        self.target = target
+        self.output = output
+
+    @functools.cached_property
+    def project(self) -> Project:
+        """The project in or above the current directory, or ``--project``."""
+        return Project.at(self.directory)
+
+    def notes(self) -> None:
+        """Say what the scanner left undecided."""
+        for source in sorted(self.project.sources.by_name.values(), key=lambda s: s.path):
+            for note in source.analysis.notes:
+                self.output.warning(f"{source.path}:{note.line}: {note.message}; {note.hint}")
+
+    def connect(self) -> Database:
+        """Open a connection to the target; it is closed when the command ends."""
+        config = self.project.config
+        database = connect(
+            target_url(config, self.target, os.environ),
+            dialect=config.dialect,
+            root=config.root,
+            search_path=config.search_path,
+        )
+        click.get_current_context().call_on_close(database.close)
+        return database
+
+
+def command(
+    *, target: bool = True, project: bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the shared options and, as its first argument, a `Context`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run(*args: Any, **options: Any) -> Any:
+            output = Output(as_json=options.pop("as_json"), quiet=options.pop("quiet"))
+            directory = Path(options.pop("directory", None) or ".")
+            return function(
+                Context(directory, options.pop("target", None), output), *args, **options
+            )
+
+        wrapped: Callable[..., Any] = run
+        wrapped = click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings.")(
+            wrapped
+        )
+        wrapped = click.option(
+            "--json", "as_json", is_flag=True, help="One JSON document on stdout."
+        )(wrapped)
+        if project:
+            wrapped = click.option(
+                "-C", "--project", "directory", metavar="DIR",
+                type=click.Path(exists=True, file_okay=False),
+                help="Work in this directory instead of the current one.",
+            )(wrapped)  # fmt: skip
+        if target:
+            wrapped = click.option(
+                "-t", "--target", metavar="NAME|URL", envvar="PROCVER_TARGET",
+                help="A name from [targets] in procver.toml, or a URL.",
+            )(wrapped)  # fmt: skip
+        return wrapped
+
+    return decorate
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="procver")
+def cli() -> None:
+    """Versioned stored procedures, functions and views for rolling deployments."""
+
+
+def main() -> None:
+    """Entry point of the ``procver`` program."""
+    cli()

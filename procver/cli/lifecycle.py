@@ -1,0 +1,161 @@
+"""The release commands: list, show, activate, retire, discard, diff."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from procver import releases
+from procver.cli.group import Context, command
+from procver.cli.output import table
+from procver.known import Known, KnownRelease
+from procver.releases import Changed, find_release, known_of, policy_of
+
+
+@click.group()
+def release_command() -> None:
+    """Releases: what is published, live and retired."""
+
+
+def _time(value: datetime | None) -> str | None:
+    return value.isoformat() if value else None
+
+
+def _short(value: datetime | None) -> str:
+    return value.astimezone().strftime("%Y-%m-%d %H:%M:%S") if value else "-"
+
+
+def _about(context: Context, known: Known, release: KnownRelease) -> dict[str, Any]:
+    return {
+        "name": release.name,
+        "state": known.state(release, policy_of(context.project).idle),
+        "published_at": _time(release.published_at),
+        "published_by": release.published_by,
+        "activated_at": _time(release.activated_at),
+        "retired_at": _time(release.retired_at),
+        "instances": [
+            {"name": i.name, "last_seen_at": _time(i.last_seen_at)}
+            for i in known.instances_of(release)
+        ],
+    }
+
+
+@release_command.command("list")
+@command()
+def list_(context: Context) -> None:
+    """List releases in the order of their publication."""
+    known = known_of(context.project, context.connect())
+    about = [_about(context, known, release) for release in known.releases]
+    rows = [
+        (
+            a["name"], a["state"], _short(r.published_at), _short(r.activated_at), _short(r.retired_at),
+            ", ".join(i["name"] for i in a["instances"]) or "-",
+        )
+        for a, r in zip(about, known.releases, strict=True)
+    ]  # fmt: skip
+    head = ("RELEASE", "STATE", "PUBLISHED", "ACTIVATED", "RETIRED", "INSTANCES")
+    context.output.data({"releases": about}, table(head, rows))
+
+
+@release_command.command()
+@command()
+@click.argument("name")
+def show(context: Context, name: str) -> None:
+    """Show a release: its state, its instances, its versions."""
+    known = known_of(context.project, context.connect())
+    release = find_release(known, name)
+    members = known.members(release)
+    document = _about(context, known, release) | {
+        "objects": {
+            v.label: {
+                "kind": str(v.kind),
+                "version": v.number,
+                "physical": v.physical,
+                "fingerprint": v.fingerprint,
+                "state": v.state if v.found else "dropped",
+            }
+            for v in members
+        }
+    }
+    lines = [
+        f"release {name}: {document['state']}",
+        f"  published {_short(release.published_at)} by {release.published_by}",
+        f"  activated {_short(release.activated_at)}, retired {_short(release.retired_at)}",
+        *(
+            f"  instance {i.name}, last seen {_short(i.last_seen_at)}"
+            for i in known.instances_of(release)
+        ),
+        *table(
+            ("OBJECT", "KIND", "PHYSICAL", "STATE"),
+            [
+                (v.label, str(v.kind), v.physical, v.state if v.found else "dropped")
+                for v in members
+            ],
+        ),
+    ]
+    context.output.data(document, lines)
+
+
+def _say(context: Context, done: Changed, **more: Any) -> None:
+    document = {"release": done.release, "state": done.state, **more}
+    lines = [f"release {done.release} is {done.state}"]
+    if done.kept_by:
+        lines.append(f"  kept live by instance {', '.join(done.kept_by)}, seen lately")
+    if done.moved_from:
+        lines.append(f"  the instance was on release {done.moved_from} before")
+    lines += [f"  restored {physical}" for physical in done.restored]
+    lines += [f"  freed {physical}" for physical in done.freed]
+    context.output.data(document, lines)
+
+
+@release_command.command()
+@command()
+@click.argument("name")
+@click.option("-i", "--instance", metavar="NAME", help="Only this instance of the app runs it now.")
+@click.option("--restore", is_flag=True, help="Re-create versions of it that were collected.")
+def activate(context: Context, name: str, instance: str | None, restore: bool) -> None:
+    """Declare that a release is deployed. Rolling back is activating the earlier one."""
+    done = releases.activate(
+        context.project, context.connect(), name, instance=instance, restore=restore
+    )
+    _say(context, done, instance=instance, restored=list(done.restored), moved_from=done.moved_from)
+
+
+@release_command.command()
+@command()
+@click.argument("name")
+@click.option("-i", "--instance", metavar="NAME", help="Only this instance stopped running it.")
+def retire(context: Context, name: str, instance: str | None) -> None:
+    """Declare that a release is no longer deployed: gc may collect what only it needs."""
+    done = releases.retire(context.project, context.connect(), name, instance=instance)
+    _say(context, done, instance=instance, kept_by=list(done.kept_by))
+
+
+@release_command.command()
+@command()
+@click.argument("name")
+def discard(context: Context, name: str) -> None:
+    """Take back a release that was only a trial here, and free its numbers."""
+    done = releases.discard(context.project, context.connect(), name)
+    _say(context, done, freed=list(done.freed))
+
+
+@release_command.command()
+@command()
+@click.argument("one")
+@click.argument("other")
+def diff(context: Context, one: str, other: str) -> None:
+    """List the objects in which two releases differ."""
+    known = known_of(context.project, context.connect())
+    found = releases.difference(known, find_release(known, one), find_release(known, other))
+    document = [
+        {"name": label, one: left.number if left else None, other: right.number if right else None}
+        for label, left, right in found
+    ]
+    rows = [
+        (label, left.physical if left else "-", right.physical if right else "-")
+        for label, left, right in found
+    ]
+    context.output.data({"differences": document}, table(("OBJECT", one, other), rows))

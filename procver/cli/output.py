@@ -1,0 +1,89 @@
+"""What a command prints: data on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from procver.errors import ProcverError, SourceError
+from procver.publish import Progress
+
+
+class Output:
+    """Where a command's words go.
+
+    Args:
+        as_json: print one JSON document on stdout instead of text.
+        quiet: no progress and no remarks on stderr; errors stay.
+    """
+
+    def __init__(self, *, as_json: bool, quiet: bool) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+
+    def data(self, document: Any, lines: Iterator[str] | Sequence[str] = ()) -> None:
+        """Print the command's result: the JSON document, or its text."""
+        if self.as_json:
+            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        else:
+            for line in lines:
+                click.echo(line)
+
+    def remark(self, text: str) -> None:
+        """Say something that is no data."""
+        if not self.quiet and not self.as_json:
+            click.echo(text, err=True)
+
+    def warning(self, text: str) -> None:
+        """Say something that a person should look at; kept in --json mode, on stderr."""
+        if not self.quiet:
+            click.echo(click.style("warning: ", fg="yellow") + text, err=True)
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Progress]:
+        """Give a function to call with (done, total); shows a bar if stderr is a terminal."""
+        if self.quiet or self.as_json or not sys.stderr.isatty():
+            yield lambda done, total: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        console = Console(stderr=True, no_color="NO_COLOR" in os.environ)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+            task = bar.add_task(title, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show_error(error: ProcverError, *, as_json: bool) -> None:
+    """Print an error: on stdout as JSON, or on stderr as text."""
+    if as_json:
+        about: dict[str, Any] = {
+            "code": error.code,
+            "message": str(error),
+            "hint": error.hint,
+        }
+        if isinstance(error, SourceError):
+            about |= {"file": error.file, "line": error.line}
+        click.echo(json.dumps({"error": about}, indent=2, ensure_ascii=False))
+        return
+    click.echo(click.style("error: ", fg="red", bold=True) + str(error), err=True)
+    if error.hint:
+        click.echo(click.style(" hint: ", fg="cyan") + error.hint, err=True)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table with aligned columns."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    shown = "  ".join(word.ljust(width) for word, width in zip(head, widths, strict=True))
+    yield click.style(shown.rstrip(), bold=True)
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

@@ -1,0 +1,142 @@
+"""lock, plan, publish, map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from procver import mapping
+from procver.cli.group import Context, command
+from procver.contract import Contract
+from procver.errors import FindingsError
+from procver.plan import RESTORED, Plan
+from procver.project import lockfile
+from procver.project.config import Config
+from procver.project.files import write_atomic
+from procver.publish import preview, publish
+
+
+@click.command()
+@command(target=False)
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 if the lock file would change.")
+@click.option(
+    "--base", metavar="REF", is_flag=False, flag_value="",
+    help="Start from the lock file at this git revision (default: the configured main branch).",
+)  # fmt: skip
+def lock(context: Context, check: bool, base: str | None) -> None:
+    """Give numbers to new versions, in procver.lock, offline."""
+    project = context.project
+    start = (base or project.config.main) if base is not None else None
+    found, added = project.lock(base=start)
+    document = {
+        "added": [
+            {"name": e.name, "kind": str(e.kind), "version": e.number, "fingerprint": e.fingerprint}
+            for e in added
+        ],
+        "versions": len(found),
+    }
+    context.notes()
+    differs = bool(added) or (start is not None and found != lockfile.read(project.config))
+    if differs and not check:
+        lockfile.write(project.config, found)
+    verb = "would add" if check else "added"
+    lines = [f"{verb} {e.name} {e.number} ({e.kind})" for e in added]
+    context.output.data(document, lines or ["procver.lock is up to date"])
+    if check and differs:
+        raise SystemExit(FindingsError.exit_code)
+
+
+@click.command()
+@command()
+@click.option("-r", "--release", metavar="NAME", help="Plan this release.")
+def plan(context: Context, release: str | None) -> None:
+    """Show what publish would do, and why each new version is needed."""
+    found, _ = preview(context.project, context.connect(), release)
+    context.notes()
+    context.output.data(found.as_json(), _plan_lines(found))
+
+
+@click.command("publish")
+@command()
+@click.option(
+    "-r", "--release", metavar="NAME", required=True, help="The release's name, unique for ever."
+)
+@click.option("--locked", is_flag=True, help="Refuse to add to procver.lock: for pipelines.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show the plan, change nothing.")
+def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> None:
+    """Publish the sources as a release, and write its mapping."""
+    project, output = context.project, context.output
+    if dry_run:
+        found, _ = preview(project, context.connect(), release)
+        context.notes()
+        output.data({**found.as_json(), "seconds": 0.0, "mapping": None}, _plan_lines(found))
+        return
+    database = context.connect()
+    with output.progress(f"publishing {release}") as progress:
+        done = publish(project, database, release, locked=locked, progress=progress)
+    context.notes()
+    path = project.config.root / project.config.map
+    write_atomic(path, _mapping(project.config, release, done.contract, "json"))
+    document = {
+        **done.plan.as_json(),
+        "seconds": round(done.seconds, 3),
+        "mapping": project.config.map,
+    }
+    lines = [*_plan_lines(done.plan), f"mapping written to {project.config.map}"]
+    output.data(document, lines)
+
+
+@click.command("map")
+@command(target=False)
+@click.option(
+    "-r", "--release", metavar="NAME", required=True, help="The release's name, put into the file."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(sorted(mapping.FORMATS)),
+    default="json",
+    show_default=True,
+)
+@click.option("-o", "--output", "path", metavar="FILE", help="Write here instead of stdout.")
+def map_(context: Context, release: str, form: str, path: str | None) -> None:
+    """Write the mapping of the sources as they are, offline."""
+    project = context.project
+    text = _mapping(project.config, release, project.contract(), form)
+    if path is None:
+        click.echo(text, nl=False)
+        return
+    write_atomic(Path(path), text)
+    context.output.data({"release": release, "mapping": path}, [f"mapping written to {path}"])
+
+
+def _mapping(config: Config, release: str, contract: Contract, form: str) -> str:
+    return mapping.FORMATS[form](
+        release, config.dialect, contract.mapped(), default_schema=config.default_schema
+    )
+
+
+_COLOURS = {"new": "green", "changed": "yellow", "dependency": "cyan", RESTORED: "magenta"}
+
+
+def _plan_lines(plan: Plan) -> Iterator[str]:
+    width = max((len(c.physical) for c in plan.create), default=0)
+    for c in plan.create:
+        reason = click.style(c.reason, fg=_COLOURS[c.reason])
+        because = f" of {', '.join(c.because)}" if c.because else ""
+        yield f"  + {c.physical.ljust(width)}  {reason}{because}"
+    for name in plan.cosmetic:
+        yield f"  ~ {name}  only comments or layout changed: no new version"
+    what = f"release {plan.release}: " if plan.release else ""
+    note = (
+        "" if plan.number is not None or plan.release is None else "; the release is there already"
+    )
+    yield f"{what}{len(plan.create)} to create, {plan.reuse} reused{note}"
+
+
+lock_command = lock
+plan_command = plan
+publish_command = publish_
+map_command = map_
