@@ -90,34 +90,46 @@ class Resolver(Mapping[str, str]):
         return cls._read(mapping, "the mapping")
 
     @classmethod
-    def from_database(cls, connection: Any, *, release: str) -> Self:
+    def from_database(cls, connection: Any, *, release: str, project: str | None = None) -> Self:
         """Return the resolver of a release as the registry holds it, in one query.
 
         Args:
             connection: a DB-API connection (psycopg, pyodbc); its transaction is left as found.
             release: name of a published release.
+            project: the project it belongs to; needed only where two in one database have a
+                release of that name.
 
         Raises:
-            UsageError: the release is unknown, or the database has no registry.
+            UsageError: the release is unknown or ambiguous, or the database has no registry.
             DatabaseError: the database refused the query.
         """
         query = (
-            "SELECT dialect, default_schema, name, kind, physical"
+            "SELECT project, dialect, default_schema, name, kind, physical"
             f" FROM procver.mapping WHERE release = {_mark(connection, 'postgresql')}"
         )
         try:
             rows = _query(connection, query, release)
         except DatabaseError as error:
-            if error.sqlstate not in ("42P01", "3F000", "42S02"):
+            if error.sqlstate == "42501":
+                error.hint = "grant this role USAGE on schema procver and SELECT on procver.mapping"
+            if error.sqlstate not in ("42P01", "42S02"):
                 raise
             raise UsageError(
-                "this database has no procver registry that this role can see",
+                "this database has no procver registry",
                 hint="check the connection's database, or publish first: procver publish",
             ) from error
+        rows = [row for row in rows if project in (None, row[0])]
         if not rows:
-            raise UsageError(f"no release {release!r} here", hint="see: procver release list")
-        objects = {row[2]: (row[3], row[4]) for row in rows if row[2] is not None}
-        return cls(release, rows[0][0], objects, default_schema=rows[0][1] or "")
+            where = "here" if project is None else f"of project {project!r} here"
+            raise UsageError(f"no release {release!r} {where}", hint="see: procver release list")
+        projects = sorted({row[0] for row in rows})
+        if len(projects) > 1:
+            raise UsageError(
+                f"several projects have a release {release!r}: {', '.join(projects)}",
+                hint="say which: Resolver.from_database(connection, release=..., project=...)",
+            )
+        objects = {name: (kind, physical) for _, _, _, name, kind, physical in rows}
+        return cls(release, rows[0][1], objects, default_schema=rows[0][2] or "")
 
     @classmethod
     def _read(cls, document: Any, what: str) -> Self:
