@@ -1,4 +1,4 @@
-"""Fingerprints: pinned, so that a change of algorithm is deliberate, and sensitive to what counts."""
+"""Fingerprints: pinned, so that a change is deliberate, and sensitive to what counts."""
 
 import pytest
 

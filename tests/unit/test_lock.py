@@ -13,7 +13,7 @@ def fp(digit):
     return "v1:" + digit * 64
 
 
-def line(name="app.v", kind="view", number=1, fingerprint=fp("a")):
+def line(name="app.v", kind="view", number=1, fingerprint="v1:" + "a" * 64):
     return f"{name} {kind} {number} {fingerprint}"
 
 

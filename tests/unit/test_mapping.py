@@ -124,4 +124,4 @@ def test_python_passes_the_type_checker(tmp_path):
 
 
 def test_formats():
-    assert FORMATS == {"json": to_json, "python": to_python}
+    assert dict(FORMATS, json=to_json, python=to_python) == FORMATS
