@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from procver.errors import ConflictError, SourceError, StaleLockError
@@ -109,7 +108,6 @@ def build(contents: Contents, lock: Lock, scanner: Scanner, suffix: str) -> Cont
             f"procver.lock lacks {len(added)} version(s): {names}",
             hint="run `procver lock` and commit procver.lock",
         )
-    unversioned = _version_reader(suffix)
     order: list[tuple[Name, bool]] = []
     edges = {name: analysis.references for name, analysis in contents.analyses.items()}
     for component in components(edges):
@@ -123,7 +121,7 @@ def build(contents: Contents, lock: Lock, scanner: Scanner, suffix: str) -> Cont
         found = lock.number(label, prints[name])
         assert found is not None  # `added` was empty
         leaf = physical_leaf(name.leaf, found, suffix)
-        _check_name(name, leaf, label, contents, lock, scanner, unversioned)
+        _check_name(name, leaf, label, contents, scanner)
         physical = Name(name.schema, leaf)
         if physical in physicals:
             raise ConflictError(
@@ -156,26 +154,7 @@ def _requires(
     return list(found)
 
 
-def _version_reader(suffix: str) -> Callable[[str], tuple[str, int] | None]:
-    before, after = suffix.split("{version}")
-    pattern = re.compile(rf"(.+){re.escape(before)}([1-9]\d*){re.escape(after)}", re.DOTALL)
-
-    def read(leaf: str) -> tuple[str, int] | None:
-        match = pattern.fullmatch(leaf)
-        return (match[1], int(match[2])) if match else None
-
-    return read
-
-
-def _check_name(
-    name: Name,
-    leaf: str,
-    label: str,
-    contents: Contents,
-    lock: Lock,
-    scanner: Scanner,
-    unversioned: Callable[[str], tuple[str, int] | None],
-) -> None:
+def _check_name(name: Name, leaf: str, label: str, contents: Contents, scanner: Scanner) -> None:
     reason = scanner.too_long(leaf)
     if reason:
         raise SourceError(
@@ -183,14 +162,6 @@ def _check_name(
             file=contents.paths[name],
             hint="give it a shorter name: the database would cut it off and versions would collide",
         )
-    split = unversioned(name.leaf)
-    if split:
-        other = contents.labels.get(Name(name.schema, split[0]))
-        if other and lock.fingerprint(other, split[1]) is not None:
-            raise ConflictError(
-                f"{label} is also the name of version {split[1]} of {other}",
-                hint=f"rename {label}: procver publishes {other} under such names",
-            )
 
 
 def _refuse_views(component: tuple[Name, ...], contents: Contents) -> None:

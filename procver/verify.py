@@ -52,7 +52,8 @@ def verify(project: Project, database: Database) -> list[Finding]:
             findings.append(Finding("missing", version.physical, message + hint, releases))
             continue
         before, now, given, given_now = state[version.id]
-        if before != now:
+        # Another major version of the server may put the same definition into other words.
+        if before != now and str(before).split(":")[0] == str(now).split(":")[0]:
             message = "its definition is not the one that was published"
             findings.append(Finding("altered", version.physical, message, releases))
         findings += _grants(project, version, given, given_now, releases)

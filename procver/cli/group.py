@@ -17,6 +17,7 @@ from procver import __version__
 from procver.cli.output import Output, show_error
 from procver.dialects import Database, connect
 from procver.errors import ProcverError, UsageError
+from procver.project import lockfile
 from procver.project.config import target_url
 from procver.project.workspace import Project
 
@@ -98,11 +99,32 @@ class Context:
         """The project in or above the current directory, or ``--project``."""
         return Project.at(self.directory)
 
-    def notes(self) -> None:
-        """Say what the scanner left undecided."""
-        for source in sorted(self.project.sources.by_name.values(), key=lambda s: s.path):
-            for note in source.analysis.notes:
-                self.output.warning(f"{source.path}:{note.line}: {note.message}; {note.hint}")
+    def remarks(self, *, brief: bool = False) -> list[dict[str, Any]]:
+        """Warn of what the scanner left undecided, and return it as JSON-able data.
+
+        Args:
+            brief: only say how much there is and where to read it.
+        """
+        found = self.project.remarks(lockfile.read(self.project.config))
+        if brief and found:
+            self.output.remark(
+                f"{len(found)} remark(s) on the sources: `procver lock --check` shows them"
+            )
+        for path, note in () if brief else found:
+            self.output.remark(
+                click.style("warning: ", fg="yellow")
+                + f"{path}:{note.line}: {note.message}\n    {note.hint}"
+            )
+        return [
+            {
+                "rule": note.rule,
+                "file": path,
+                "line": note.line,
+                "message": note.message,
+                "hint": note.hint,
+            }
+            for path, note in found
+        ]
 
     def connect(self) -> Database:
         """Open a connection to the target; it is closed when the command ends."""

@@ -40,11 +40,6 @@ class Output:
         if not self.quiet and not self.as_json:
             click.echo(text, err=True)
 
-    def warning(self, text: str) -> None:
-        """Say something that a person should look at; kept in --json mode, on stderr."""
-        if not self.quiet:
-            click.echo(click.style("warning: ", fg="yellow") + text, err=True)
-
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
         """Give a function to call with (done, total); shows a bar if stderr is a terminal."""

@@ -36,8 +36,8 @@ def lock(context: Context, check: bool, base: str | None) -> None:
             for e in added
         ],
         "versions": len(found),
+        "remarks": context.remarks(),
     }
-    context.notes()
     differs = bool(added) or (start is not None and found != lockfile.read(project.config))
     if differs and not check:
         lockfile.write(project.config, found)
@@ -54,8 +54,8 @@ def lock(context: Context, check: bool, base: str | None) -> None:
 def plan(context: Context, release: str | None) -> None:
     """Show what publish would do, and why each new version is needed."""
     found, _ = preview(context.project, context.connect(), release)
-    context.notes()
-    context.output.data(found.as_json(), _plan_lines(found))
+    document = {**found.as_json(), "remarks": context.remarks()}
+    context.output.data(document, _plan_lines(found))
 
 
 @click.command("publish")
@@ -70,13 +70,12 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
     project, output = context.project, context.output
     if dry_run:
         found, _ = preview(project, context.connect(), release)
-        context.notes()
         output.data({**found.as_json(), "seconds": 0.0, "mapping": None}, _plan_lines(found))
         return
     database = context.connect()
     with output.progress(f"publishing {release}") as progress:
         done = publish(project, database, release, locked=locked, progress=progress)
-    context.notes()
+    context.remarks(brief=True)
     path = project.config.root / project.config.map
     write_atomic(path, _mapping(project.config, release, done.contract, "json"))
     document = {

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from procver.contract import Contents, Contract, build, number
-from procver.errors import FindingsError, StaleLockError
+from procver.errors import StaleLockError
 from procver.lock import Entry, Lock
-from procver.objects import Name
+from procver.objects import Name, Note
 from procver.project import lockfile
 from procver.project.cache import Cache
 from procver.project.config import Config, find
@@ -99,16 +99,15 @@ class Project:
             lockfile.write(self.config, lock)
         return contract
 
-    def check_lock(self) -> None:
-        """Make sure that the lock file holds all that the sources need.
-
-        Raises:
-            FindingsError: it does not.
-        """
-        added = self.lock()[1]
-        if added:
-            names = ", ".join(f"{entry.name} {entry.number}" for entry in added)
-            raise FindingsError(
-                f"procver.lock lacks {len(added)} version(s): {names}",
-                hint="run `procver lock` and commit procver.lock",
-            )
+    def remarks(self, lock: Lock) -> list[tuple[str, Note]]:
+        """Return what the scanner left undecided, and mentions of versions by number, each with its file."""
+        found: list[tuple[str, Note]] = []
+        for source in sorted(self.sources.by_name.values(), key=lambda source: source.path):
+            found += ((source.path, note) for note in source.analysis.notes)
+            for name, version in source.analysis.fixed:
+                label = self.sources.labels.get(name)
+                if label and lock.fingerprint(label, version):
+                    message = f"{label} is pinned to version {version} by its physical name"
+                    hint = f"write {label}, with `-- procver: pin {label} = {version}` if that is meant"
+                    found.append((source.path, Note("fixed-version", 1, message, hint)))
+        return found

@@ -27,7 +27,7 @@ CREATE TABLE procver.version (
     physical        text NOT NULL,              -- physical name, quoted where needed
     definition      jsonb NOT NULL,             -- [[text, role], ...] as sent
     state           text NOT NULL CHECK (state IN ('present', 'condemned', 'dropped')),
-    digest          text,                       -- what the catalog said of it right after its creation
+    digest          text,                       -- what the catalog said right after its creation, after the server's major version
     privileges      jsonb,                      -- owner, grants and comments: after creation; before its drop
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_by      text NOT NULL DEFAULT session_user,
@@ -117,7 +117,9 @@ END $$;
 CREATE FUNCTION procver.parts(work jsonb)
 RETURNS TABLE (schema text, leaf text, kind text, classid oid, objid oid, part text, owner oid, acl aclitem[],
                comment text, digest text)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp      -- deparsed text names every schema, whoever asks
+AS $$
     WITH item AS MATERIALIZED (
         SELECT n.oid AS namespace, x.schema, x.leaf, x.kind
         FROM jsonb_to_recordset(work) AS x(schema text, leaf text, kind text)
@@ -127,7 +129,7 @@ LANGUAGE sql STABLE AS $$
            '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')', p.proowner,
            coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)),
            pg_catalog.obj_description(p.oid, 'pg_proc'),
-           pg_catalog.md5(concat_ws('|', p.prosrc, p.prosqlbody::text, p.prokind, p.prosecdef, p.proleakproof,
+           pg_catalog.md5(concat_ws('|', p.prosrc, pg_catalog.pg_get_function_sqlbody(p.oid), p.prokind, p.prosecdef, p.proleakproof,
                p.proisstrict, p.proretset, p.provolatile, p.proparallel, p.procost, p.prorows, p.proconfig::text,
                pg_catalog.format_type(p.prorettype, NULL), p.proargnames::text, p.proargmodes::text))
     FROM item i
@@ -137,10 +139,9 @@ LANGUAGE sql STABLE AS $$
     SELECT i.schema, i.leaf, i.kind, 'pg_catalog.pg_class'::regclass::oid, c.oid, '', c.relowner,
            coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner)),
            pg_catalog.obj_description(c.oid, 'pg_class'),
-           pg_catalog.md5(concat_ws('|', c.relkind, c.reloptions::text, r.ev_action::text))
+           pg_catalog.md5(concat_ws('|', c.relkind, c.reloptions::text, pg_catalog.pg_get_viewdef(c.oid)))
     FROM item i
     JOIN pg_catalog.pg_class c ON c.relname = i.leaf AND c.relnamespace = i.namespace
-    LEFT JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
     WHERE i.kind IN ('view', 'materialized_view') AND c.relkind = CASE i.kind WHEN 'view' THEN 'v' ELSE 'm' END::"char"
 $$;
 

@@ -147,7 +147,7 @@ WITH item AS MATERIALIZED (
 ), work AS MATERIALIZED (
     SELECT coalesce(jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)), '[]') AS work FROM item
 ), part AS (
-    SELECT p.schema, p.leaf, string_agg(p.digest, ',' ORDER BY p.part) AS digest
+    SELECT p.schema, p.leaf, current_setting('server_version_num')::int / 10000 || ':' || string_agg(p.digest, ',' ORDER BY p.part) AS digest
     FROM work CROSS JOIN LATERAL procver.parts(work.work) p
     GROUP BY p.schema, p.leaf
 ), privilege AS (
@@ -186,7 +186,7 @@ WITH item AS MATERIALIZED (
         name text, kind text, number int, fingerprint text, shape text, source_digest text, source_path text,
         schema text, leaf text, physical text, definition jsonb)
 ), part AS (
-    SELECT p.schema, p.leaf, string_agg(p.digest, ',' ORDER BY p.part) AS digest
+    SELECT p.schema, p.leaf, current_setting('server_version_num')::int / 10000 || ':' || string_agg(p.digest, ',' ORDER BY p.part) AS digest
     FROM procver.parts((SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) FROM item)) p
     GROUP BY p.schema, p.leaf
 ), privilege AS (
