@@ -1,11 +1,9 @@
 """The resolver against a real PostgreSQL: the registry's view in, missing versions out."""
 
+import psycopg
 import pytest
 
 from procver import DatabaseError, FindingsError, Resolver, UsageError
-from procver.dialects import embedded
-
-psycopg = pytest.importorskip("psycopg")
 
 REGISTRY = """
 CREATE SCHEMA procver;
@@ -30,22 +28,9 @@ CREATE TABLE app.t_1 (a int);
 """
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    root = tmp_path_factory.mktemp("server")
-    try:
-        yield embedded.start(root)
-    finally:
-        embedded.stop(root)
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def database(url):
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE resolver")
-        connection.execute("CREATE DATABASE bare")
-        connection.execute("CREATE ROLE nobody LOGIN")
-    with psycopg.connect(url, dbname="resolver", autocommit=True) as connection:
         connection.execute(REGISTRY + OBJECTS)
     return url
 
@@ -57,7 +42,7 @@ def connection(database, request):
         "dictionaries": {"row_factory": psycopg.rows.dict_row},
         "autocommit": {"autocommit": True},
     }
-    with psycopg.connect(database, dbname="resolver", **options[request.param]) as opened:
+    with psycopg.connect(database, **options[request.param]) as opened:
         yield opened
 
 
@@ -85,13 +70,16 @@ def test_an_unknown_release(connection, release):
     Resolver.from_database(connection, release="r1")
 
 
-def test_no_registry_and_no_right_to_read_it(database):
-    with psycopg.connect(database, dbname="bare") as connection:
+def test_no_registry(url):
+    with psycopg.connect(url) as connection:
         with pytest.raises(UsageError, match="no procver registry"):
             Resolver.from_database(connection, release="r1")
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
-    with psycopg.connect(database, dbname="resolver") as connection:
-        connection.execute("SET ROLE nobody")
+
+
+def test_no_right_to_read_the_registry(database):
+    with psycopg.connect(database) as connection:
+        connection.execute("SET ROLE app")
         with pytest.raises(DatabaseError) as caught:
             Resolver.from_database(connection, release="r1")
     assert "grant" in caught.value.hint
@@ -142,7 +130,7 @@ def test_many_missing_are_counted(connection):
 
 
 def test_work_in_progress_is_left_alone(database):
-    with psycopg.connect(database, dbname="resolver") as connection:
+    with psycopg.connect(database) as connection:
         connection.execute("CREATE TABLE app.mine (a int)")
         verify(connection, function=["app.fn_1"])
         with pytest.raises(FindingsError):
@@ -153,7 +141,7 @@ def test_work_in_progress_is_left_alone(database):
 
 
 def test_one_query_for_ten_thousand(database):
-    with psycopg.connect(database, dbname="resolver") as connection:
+    with psycopg.connect(database) as connection:
         sent = []
 
         class Counting(psycopg.Cursor):
@@ -168,7 +156,7 @@ def test_one_query_for_ten_thousand(database):
 
 
 def test_a_connection_that_is_gone(database):
-    connection = psycopg.connect(database, dbname="resolver")
+    connection = psycopg.connect(database)
     connection.close()
     with pytest.raises(DatabaseError):
         verify(connection, function=["app.fn_1"])
