@@ -150,7 +150,7 @@ class _Reader:
         config, scanner = self._config, self._scanner
         if self._made is None:
             self._made = Templates(
-                [config.root / source for source in config.sources],
+                config.sources,
                 libraries(config),
                 config.variables,
                 config.encoding,

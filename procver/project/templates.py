@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
@@ -32,8 +33,10 @@ class Templates:
     """Renders the templates of one project.
 
     Args:
-        directories: the source directories, absolute; ``include`` and ``import`` look there.
-        libraries: relative path and absolute path of each ``*.j2`` file that is no source.
+        directories: the source directories, relative to the project; ``include`` and ``import``
+            look there.
+        libraries: each ``*.j2`` file that is no source, by its path relative to the project and
+            the path to open it by; read at once, so that all renderings see the same.
         variables: what templates see.
         encoding: of files without a byte order mark.
         parse: a logical name's text to its name.
@@ -45,7 +48,7 @@ class Templates:
 
     def __init__(
         self,
-        directories: Iterable[Path],
+        directories: Iterable[str],
         libraries: Iterable[tuple[str, str]],
         variables: Mapping[str, object],
         encoding: str,
@@ -53,17 +56,19 @@ class Templates:
         parse: Callable[[str], Name],
         label: Callable[[Name], str],
     ) -> None:
-        self._directories = tuple(directories)
+        self._directories = tuple(map(posixpath.normpath, directories))
         self._variables = dict(variables)
         self._encoding = encoding
         self._parse = parse
         self._label = label
         self._environments: dict[str, SandboxedEnvironment] = {}
         digest = sha256(json.dumps(self._variables, sort_keys=True, default=repr).encode())
-        for relative, path in sorted(libraries):
-            data = _read(path)
-            digest.update(b"%d:%b" % (len(relative), relative.encode(errors="surrogateescape")))
-            digest.update(b"%d:%b" % (len(data), data))
+        self._libraries: dict[str, bytes] = {}
+        for path, real in sorted(libraries):
+            data = _read(real)
+            self._libraries[path] = data
+            for part in (path.encode(errors="surrogateescape"), data):
+                digest.update(b"%d:%b" % (len(part), part))
         self.digest = digest.hexdigest()
 
     def render(self, text: str, path: str) -> tuple[str, tuple[Span, ...]]:
@@ -164,13 +169,14 @@ class Templates:
                 hint="name it relative to a directory of sources in procver.toml",
             )
         for directory in self._directories:
-            path = directory.joinpath(*parts)
-            if path.is_file():
+            path = name if directory == "." else f"{directory}/{name}"
+            if path in self._libraries:
                 try:
-                    return decode(_read(str(path)), self._encoding), str(path), lambda: True
+                    text = decode(self._libraries[path], self._encoding)
                 except SourceError as error:
-                    error.file = error.file or str(path)
+                    error.file = path
                     raise
+                return text, path, lambda: True
         return None
 
 
