@@ -74,8 +74,8 @@ class Lock:
             LockError: conflict markers, a line that is no entry, or two lines that contradict
                 each other; the message begins with ``path:line``.
         """
-        entries: dict[tuple[str, int], Entry] = {}
-        contents: dict[tuple[str, str], int] = {}
+        entries: list[Entry] = []
+        lines: list[int] = []
         valid = _FINGERPRINT.fullmatch
         for line, row in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
             row = row.removesuffix("\r")
@@ -90,16 +90,12 @@ class Lock:
             # str() of the number tells faster than a pattern: no sign, blank or leading zero.
             if not valid(fingerprint) or not name or str(number) != digits or number not in _RANGE:
                 raise _malformed(row, f"{path}:{line}")
-            entry = Entry(name, kind, number, fingerprint)
-            if entries.setdefault((name, number), entry) is not entry:
-                raise _twice(entries[name, number], entry, f"{path}:{line}")
-            if contents.setdefault((name, fingerprint), number) != number:
-                raise LockError(
-                    f"{path}:{line}: {name} has the same content under two numbers, "
-                    f"{contents[name, fingerprint]} and {number}",
-                    hint=_REBASE,
-                )
-        return cls(entries.values())
+            entries.append(Entry(name, kind, number, fingerprint))
+            lines.append(line)
+        lock = cls(entries)
+        if not len(entries) == len(lock._by_fingerprint) == sum(map(len, lock._versions.values())):
+            raise _contradiction(entries, lines, path)
+        return lock
 
     def render(self) -> str:
         """Return the file's content, sorted by name, then number, with Unix ends of line."""
@@ -175,14 +171,27 @@ class Lock:
         return f"<Lock of {len(self.entries)} versions of {len(self._versions)} objects>"
 
 
-def _twice(first: Entry, second: Entry, place: str) -> LockError:
-    what = f"{place}: {second.name} {second.number} is there twice"
-    if first == second:
-        return LockError(what, hint="delete one of the two lines, then run: procver lock")
-    if first.fingerprint == second.fingerprint:
-        return LockError(f"{what}, as {first.kind} and as {second.kind}", hint=_BY_HAND)
+def _contradiction(entries: list[Entry], lines: list[int], path: str) -> LockError:
+    """Return what is wrong with the first line that repeats or contradicts an earlier one."""
+    numbers: dict[tuple[str, int], Entry] = {}
+    contents: dict[tuple[str, str], int] = {}
+    for entry, line in zip(entries, lines, strict=True):
+        name, kind, number, fingerprint = entry
+        first = numbers.setdefault((name, number), entry)
+        what = f"{path}:{line}: {name} {number} is there twice"
+        if first.fingerprint != fingerprint:
+            what += ", with different content: two branches took the same number"
+            return LockError(what, hint=_REBASE)
+        if first.kind != kind:
+            return LockError(f"{what}, as {first.kind} and as {kind}", hint=_BY_HAND)
+        if first is not entry:
+            return LockError(what, hint="delete one of the two lines, then run: procver lock")
+        held = contents.setdefault((name, fingerprint), number)
+        if held != number:
+            break
     return LockError(
-        f"{what}, with different content: two branches took the same number", hint=_REBASE
+        f"{path}:{line}: {name} has the same content under two numbers, {held} and {number}",
+        hint=_REBASE,
     )
 
 

@@ -65,7 +65,7 @@ class Sources:
             SourceError: the file is gone or has changed since it was read.
         """
         source = self.by_name[name]
-        file = File(source.path, str(self._reader.root / source.path))
+        file = File(source.path, f"{self._reader.root}/{source.path}")
         data = self._reader.read(file)
         if self._reader.digest(file, data) != source.digest:
             raise SourceError(
@@ -140,7 +140,7 @@ class _Reader:
     """Bytes, digest and text of a source, templates included."""
 
     def __init__(self, config: Config, scanner: Scanner) -> None:
-        self.root = config.root
+        self.root = config.root.as_posix()
         self._config = config
         self._scanner = scanner
         self._made: Templates | None = None
