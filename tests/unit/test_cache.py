@@ -272,11 +272,12 @@ def test_a_cache_that_may_not_be_written(shop, tmp_path):
         from procver.project.config import load as config
         from procver.project.sources import load
         from procver.scanning import scanner_for
-        scanner = scanner_for("postgresql")
+        root = Path({str(shop.root)!r})
+        shop, scanner = config(root / "procver.toml"), scanner_for("postgresql")
+        load(shop, scanner, None)  # so that no module is imported later, from where it may not
         if os.geteuid() == 0:
             os.setuid(65534)
-        root = Path({str(shop.root)!r})
-        found = load(config(root / "procver.toml"), scanner, Cache(root / ".procver/cache.sqlite3"))
+        found = load(shop, scanner, Cache(root / ".procver/cache.sqlite3"))
         print(len(found.by_name))
     """
     path_of(shop).chmod(0o444)
