@@ -226,6 +226,26 @@ def another_file(path):
     connection.close()
 
 
+def altered_shape(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE source SET payload = json_set(payload, '$[3]', 'ffff')")
+    connection.close()
+
+
+def altered_words(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE words SET words = 'nothing'")
+    connection.close()
+
+
+def altered_names(path):
+    """Claim that app.d, which comes later, was known already."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE managed SET names = json_insert(names, '$[#]',"
+                           " json_array('app', 'd', 'view'))")  # fmt: skip
+    connection.close()
+
+
 def wrong_values(path):
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE source SET payload = x'ff00', sum = 1")
@@ -236,9 +256,21 @@ def wrong_values(path):
 
 @pytest.mark.parametrize(
     "harm",
-    [corrupt_header, corrupt_payload, truncate, empty, another_format, another_file, wrong_values],
+    [
+        corrupt_header,
+        corrupt_payload,
+        truncate,
+        empty,
+        another_format,
+        another_file,
+        wrong_values,
+        altered_shape,
+        altered_words,
+        altered_names,
+    ],  # fmt: skip
 )
 def test_a_broken_cache_is_made_anew(shop, harm):
+    shop.write("sql/user.sql", view("user_", "d"))
     read(shop)
     harm(path_of(shop))
     shop.write("sql/d.sql", view("d", "a"))
