@@ -267,7 +267,7 @@ def wrong_values(path):
         altered_shape,
         altered_words,
         altered_names,
-    ],  # fmt: skip
+    ],
 )
 def test_a_broken_cache_is_made_anew(shop, harm):
     shop.write("sql/user.sql", view("user_", "d"))
