@@ -1,0 +1,244 @@
+"""PostgreSQL's tokens, by one compiled regular expression (the manual's "Lexical Structure").
+
+The pattern consumes blanks and comments together with the token before them, so that
+``findall`` yields the significant tokens alone, at the speed of C. Comments that mean something,
+optimizer hints (``/*+ ... */``) and procver's directives (``-- procver: ...``), are looked for
+in a second pass over the few texts that may hold one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from procver.errors import SourceError
+from procver.scanning.postgresql.keywords import ALL
+
+_NESTING: Final = 12
+_BLANK = r"[ \t\n\r\f\v]"
+_START = r"[^\x00-@\[-^`{-\x7f]"
+_WORD = rf"{_START}[^\x00-#%-/:-@\[-^`{{-\x7f]*+"
+
+
+def _block_comment(levels: int) -> str:
+    pattern = r"/\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"
+    for _ in range(levels):
+        pattern = rf"/\*(?:[^*/]++|\*(?!/)|/(?!\*)|{pattern})*+\*/"
+    return pattern
+
+
+_COMMENT = _block_comment(_NESTING)
+_DIRECTIVE = r"--[ \t]*+[pP][rR][oO][cC][vV][eE][rR]:"
+_SKIP = rf"{_BLANK}*+(?:(?:--[^\n\r]*+|{_COMMENT}){_BLANK}*+)*+"
+_PLAIN_SKIP = rf"{_BLANK}*+(?:(?:(?!{_DIRECTIVE})--[^\n\r]*+|(?!/\*\+){_COMMENT}){_BLANK}*+)*+"
+# A string goes on after a newline: 'a' <newline> 'b' is one literal.
+_GO_ON = r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*+[\n\r])*+"
+_PLAIN = r"'[^']*+(?:''[^']*+)*+'"
+_STRING = rf"{_PLAIN}(?:{_GO_ON}{_PLAIN})*+"
+_ESCAPED = r"'[^'\\]*+(?:(?:''|\\[\s\S])[^'\\]*+)*+'"
+_ESTRING = rf"[eE]{_ESCAPED}(?:{_GO_ON}{_ESCAPED})*+"
+_DIGITS = r"[0-9](?:_?[0-9])*+"
+_OPEN = r"(?!--|/\*)"
+_OPERATOR = (
+    rf"(?:{_OPEN}[+\-*/<>=])*+(?:{_OPEN}[~!@#^&|`?%])(?:{_OPEN}[~!@#^&|`?%+\-*/<>=])*+"
+    rf"|(?:{_OPEN}[+\-*/<>=])*{_OPEN}[*/<>=]|(?!--)[+\-]"
+)
+_DOLLAR = r"\$\$[^$]*+(?:\$(?!\$)[^$]*+)*+\$\$"
+_TAGGED = rf"\$(?P<tag>{_START}[^\x00-/:-@\[-^`{{-\x7f]*+)\$[^$]*+(?:\$(?!(?P=tag)\$)[^$]*+)*+\$(?P=tag)\$"
+
+
+def _token(dollar: str) -> str:
+    return "|".join(
+        (
+            rf"{_WORD}(?!['&])",
+            r"[,();\[\]]",
+            r"\.\.|\.(?![0-9])",
+            _STRING,
+            r'"[^"]++(?:""[^"]*+)*+"|"(?:""[^"]*+)++"',
+            _OPERATOR,
+            r"0[xX](?:_?[0-9a-fA-F])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++",
+            rf"(?:{_DIGITS}(?:\.(?!\.)(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+\-]?{_DIGITS})?",
+            r"::|:=|:",
+            r"\$[0-9]++",
+            dollar,
+            _ESTRING,
+            rf"[bBxX]{_STRING}",
+            rf"[uU]&{_STRING}",
+            r'[uU]&"[^"]++(?:""[^"]*+)*+"',
+            _WORD,
+            r"/\*",
+            r"[\s\S]",
+        )
+    )
+
+
+_LEADING = re.compile(_SKIP)
+# Most often a blank follows, no comment: the first branch makes that case half as dear.
+_AFTER = rf"(?:{_BLANK}*+(?![\-/])|{_SKIP})"
+_FAST = re.compile(rf"({_token(_DOLLAR)}){_AFTER}")
+_SLOW = re.compile(rf"({_token(_DOLLAR + '|' + _TAGGED)}){_AFTER}")
+_SPECIAL = re.compile(
+    rf"(?P<special>{_DIRECTIVE}[^\n\r]*+|(?=/\*\+){_COMMENT}){_PLAIN_SKIP}"
+    rf"|(?:{_token(_DOLLAR + '|' + _TAGGED)}){_PLAIN_SKIP}"
+)
+_PLAIN_LEADING = re.compile(_PLAIN_SKIP)
+_HAS_TAG = re.compile(rf"\${_START}[^\x00-/:-@\[-^`{{-\x7f]*+\$")
+_SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+UNTERMINATED: Final = frozenset({"'", '"', "$", "/*"})
+
+
+def lex(text: str) -> list[str]:
+    """Return the significant tokens of ``text``, as they are written."""
+    start = _LEADING.match(text).end()  # type: ignore[union-attr]
+    if "$" in text and _HAS_TAG.search(text):
+        return [found[0] for found in _SLOW.findall(text, start)]
+    return _FAST.findall(text, start)
+
+
+def tokens(text: str) -> Iterator[tuple[int, int]]:
+    """Yield [start, end) of each token that `lex` returns, lazily and in the same order."""
+    pattern = _SLOW if "$" in text and _HAS_TAG.search(text) else _FAST
+    start = _LEADING.match(text).end()  # type: ignore[union-attr]
+    for match in pattern.finditer(text, start):
+        yield match.span(1)
+
+
+class Special(NamedTuple):
+    """A comment that means something.
+
+    Attributes:
+        token: how many tokens stand before it.
+        start: its offset in the text.
+        text: the comment, whole.
+    """
+
+    token: int
+    start: int
+    text: str
+
+
+def special_comments(text: str) -> list[Special]:
+    """Return hints and directives of ``text``, in order."""
+    if "/*+" not in text and "procver:" not in text.lower():
+        return []
+    found: list[Special] = []
+    count = 0
+    start = _PLAIN_LEADING.match(text).end()  # type: ignore[union-attr]
+    for match in _SPECIAL.finditer(text, start):
+        comment = match["special"]
+        if comment is None:
+            count += 1
+        else:
+            found.append(Special(count, match.start(), comment))
+    return found
+
+
+def lower(word: str) -> str:
+    """Return ``word`` as the server folds what is not quoted: ASCII letters only."""
+    return word.lower() if word.isascii() else word.translate(_ASCII_LOWER)
+
+
+def is_simple(name: str) -> bool:
+    """Return whether ``name`` survives without quotes, keywords aside."""
+    return _SIMPLE.fullmatch(name) is not None
+
+
+class _Folding(dict[str, str]):
+    """Tokens to their folded form, remembered while they are short and few."""
+
+    def __missing__(self, token: str) -> str:
+        first = token[0]
+        if first == '"':
+            name = token[1:-1]
+            folded = name if is_simple(name) and name not in ALL else token
+        elif (first.isalpha() or first == "_" or first > "\x7f") and token[-1] not in "'\"":
+            folded = lower(token)
+        else:
+            folded = token
+            if len(token) > 12:
+                return folded
+        if len(token) <= 64:
+            if len(self) > 200_000:
+                self.clear()
+            self[token] = folded
+        return folded
+
+
+class _Naming(dict[str, str]):
+    """Folded tokens to the identifier each stands for; empty for what is none."""
+
+    def __missing__(self, token: str) -> str:
+        first = token[0]
+        if first == '"':
+            name = token[1:-1].replace('""', '"')
+        elif (first.isalpha() or first == "_" or first > "\x7f") and token[-1] not in "'\"":
+            name = token
+        else:
+            name = ""
+            if len(token) > 12:
+                return name
+        if len(token) <= 64:
+            if len(self) > 200_000:
+                self.clear()
+            self[token] = name
+        return name
+
+
+_folding = _Folding()
+_naming = _Naming()
+fold = _folding.__getitem__
+"""The folded form of a token: words in lower case, ``"abc"`` as ``abc``, all else verbatim."""
+identifier = _naming.__getitem__
+"""The identifier for which a folded token stands, as the database keeps it; ``""`` for others."""
+
+
+def is_string(token: str) -> bool:
+    """Return whether ``token`` is a string literal in any of its notations."""
+    return token[-1] == "'" or (token[0] == "$" and token[-1] == "$")
+
+
+def refuse_unterminated(text: str, line_at: Callable[[int], int]) -> None:
+    """Raise for the string, name or comment in ``text`` that never ends.
+
+    Args:
+        text: the text that was lexed.
+        line_at: gives the line in the file of an offset in ``text``.
+
+    Raises:
+        SourceError: at the first token of `UNTERMINATED`.
+    """
+    for start, end in tokens(text):
+        token = text[start:end]
+        if token not in UNTERMINATED:
+            continue
+        line = line_at(start)
+        if token == "/*" and _closes(text, start):
+            raise SourceError(
+                f"comments are nested deeper than {_NESTING} levels",
+                line=line,
+                hint="flatten the nested /* */ comments",
+            )
+        if token == "$":
+            match = _HAS_TAG.match(text, start)
+            token = match.group() if match else text[start : start + 2]
+            if token not in ("$$",) and match is None:
+                raise SourceError(
+                    "a lone $ is no SQL", line=line, hint="remove it, or make the file a template"
+                )
+        what = {"'": "string literal", '"': "quoted name", "/*": "comment"}.get(
+            token, f"{token} string"
+        )
+        raise SourceError(
+            f"the {what} that starts here never ends", line=line, hint=f"close the {what}"
+        )
+
+
+def _closes(text: str, start: int) -> bool:
+    depth = 0
+    for match in re.compile(r"/\*|\*/").finditer(text, start):
+        depth += 1 if match.group() == "/*" else -1
+        if depth == 0:
+            return True
+    return False

@@ -1,0 +1,251 @@
+"""References in PL/pgSQL bodies (the manual's chapter "PL/pgSQL").
+
+A semicolon ends every simple statement, so only the stretches between semicolons that hold a
+candidate are read. Each expression of PL/pgSQL is a SELECT without its first word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from procver.scanning.postgresql.lexer import identifier
+from procver.scanning.postgresql.statements import Statements
+from procver.scanning.postgresql.walker import Scope
+
+_SKIPPED = frozenset({"begin", "else", "exception", "loop"})
+_NO_SQL = frozenset({"null", "get", "close", "commit", "rollback", "fetch", "move"})
+
+
+class Plpgsql(Statements):
+    """The part that reads the body of a PL/pgSQL routine."""
+
+    def body(self) -> None:
+        """Read the whole body."""
+        toks, size = self.toks, len(self.toks)
+        declared = declarations(toks)
+        scope = Scope(None)
+        done = -1
+        for at in self.at:
+            if at < done:
+                continue
+            start = at
+            while start > 0 and toks[start - 1] != ";":
+                start -= 1
+            end = at
+            while end < size and toks[end] != ";":
+                end += 1
+            done = end
+            self._stretch(start, end, scope, any(a < start < b for a, b in declared))
+
+    def _stretch(self, lo: int, hi: int, scope: Scope, in_declarations: bool) -> None:
+        """Read what lies between two semicolons: openings of blocks, then one statement."""
+        toks = self.toks
+        while lo < hi:
+            word = toks[lo]
+            if word == "declare":
+                in_declarations = True
+                lo += 1
+            elif word == "<<":
+                lo += 3
+            elif word == "begin":
+                in_declarations = False
+                lo += 1
+            elif word == "#":
+                lo += 3
+            elif in_declarations:
+                self._declaration(lo, hi, scope)
+                return
+            elif word in _SKIPPED:
+                lo += 1
+            elif word in ("if", "elsif", "elseif", "when"):
+                lo = self._until("then", lo + 1, hi, scope)
+            elif word == "case":
+                when = self._end_of(lo + 1, hi, ("when",))
+                self._value(lo + 1, when, scope)
+                lo = when
+            elif word == "while":
+                lo = self._until("loop", lo + 1, hi, scope)
+            elif word in ("for", "foreach"):
+                lo = self._for(lo, hi, scope)
+            elif word == "end":
+                return
+            else:
+                self._simple(lo, hi, scope)
+                return
+
+    def _end_of(self, lo: int, hi: int, words: Iterable[str]) -> int:
+        """Return the index of the first of ``words`` outside brackets and CASE expressions."""
+        i, depth = lo, 0
+        while i < hi:
+            token = self.toks[i]
+            if token in ("(", "["):
+                i = self.close(i, hi)
+            elif token == "case":
+                depth += 1
+            elif token == "end" and depth:
+                depth -= 1
+            elif depth == 0 and token in words and self.tok(i - 1) not in (".", "as"):
+                return i
+            i += 1
+        return hi
+
+    def _until(self, word: str, lo: int, hi: int, scope: Scope) -> int:
+        end = self._end_of(lo, hi, (word,))
+        self._value(lo, end, scope)
+        return end + 1
+
+    def _value(self, lo: int, hi: int, scope: Scope) -> None:
+        """Read one expression, which may go on with FROM."""
+        if self.has(lo, hi):
+            self.select(lo, hi, scope, implied=True, named=False)
+
+    def _for(self, lo: int, hi: int, scope: Scope) -> int:
+        toks = self.toks
+        start = self.seek(lo, hi, ("in",)) + 1
+        end = self._end_of(start, hi, ("loop",))
+        word = self.tok(start)
+        if word in ("array", "reverse") and start + 1 < end and toks[start + 1] != "[":
+            start += 1
+        if word == "execute":
+            self.expression(start + 1, end, scope)
+        elif self.starts_query(start):
+            self.query(start, end, scope)
+        elif start < end and self._is_cursor(start, end):
+            chain_end = self.chain(start, end).end
+            self.expression(chain_end + 1, end, scope)
+        else:
+            # 1 .. app.fn(2) BY 3
+            dots = self.seek(start, end, ("..",))
+            by = self.seek(dots, end, ("by",))
+            for a, b in ((start, dots), (dots + 1, by), (by + 1, end)):
+                self._value(a, b, scope)
+        return end + 1
+
+    def _is_cursor(self, start: int, end: int) -> bool:
+        return self.toks[start] in self.variables and self.seek(start, end, ("..",)) == end
+
+    def _declaration(self, lo: int, hi: int, scope: Scope) -> None:
+        toks = self.toks
+        i = lo + 1
+        if self.tok(i) == "alias":
+            return
+        cursor = self.seek(i, hi, ("cursor",))
+        if cursor < hi and cursor <= i + 2:
+            i = cursor + 1
+            if self.tok(i) == "(":
+                end = self.close(i, hi)
+                self.typed_list(i + 1, end, scope)
+                i = end + 1
+            if i + 1 < hi:
+                self.query(i + 1, hi, scope)
+            return
+        if self.tok(i) == "constant":
+            i += 1
+        end = self.seek(i, hi, ("default", ":=", "=", "not", "collate"))
+        self.type_region(i, end, scope)
+        while end < hi and toks[end] not in ("default", ":=", "="):
+            end += 1
+        self._value(end + 1, hi, scope)
+
+    def _simple(self, lo: int, hi: int, scope: Scope) -> None:
+        word, following = self.toks[lo], self.tok(lo + 1)
+        if self._assignment(lo, hi, scope) or word in _NO_SQL:
+            return
+        if word == "perform":
+            self.select(lo + 1, hi, scope, implied=True, named=False)
+        elif word == "return" and following == "query":
+            if self.tok(lo + 2) == "execute":
+                self.expression(lo + 3, hi, scope)
+            else:
+                self.query(lo + 2, hi, scope)
+        elif word == "return":
+            self._value(lo + 2 if following == "next" else lo + 1, hi, scope)
+        elif word in ("raise", "assert", "execute"):
+            self._value(lo + 1, hi, scope)
+        elif word in ("exit", "continue"):
+            when = self.seek(lo, hi, ("when",))
+            self._value(when + 1, hi, scope)
+        elif word == "open":
+            self._open(lo, hi, scope)
+        else:
+            self.statement(lo, hi, scope)
+
+    def _open(self, lo: int, hi: int, scope: Scope) -> None:
+        i = self.seek(lo, hi, ("for",)) + 1
+        if i > hi:
+            self.expression(lo + 2, hi, scope)
+        elif self.tok(i) == "execute":
+            self.expression(i + 1, hi, scope)
+        elif i < hi:
+            self.query(i, hi, scope)
+
+    def _assignment(self, lo: int, hi: int, scope: Scope) -> bool:
+        """Read ``target := value`` if the statement is one."""
+        toks = self.toks
+        if not self.is_name(lo):
+            return False
+        chain = self.chain(lo, hi)
+        i = chain.end
+        while i < hi and toks[i] == "[":
+            end = self.close(i, hi)
+            self.expression(i + 1, end, scope)
+            i = end + 1
+            if i + 1 < hi and toks[i] == ".":
+                i += 2
+        if i >= hi or toks[i] not in (":=", "="):
+            return False
+        if len(chain.parts) > 1:
+            self.qualifier(chain, scope)
+        self._value(i + 1, hi, scope)
+        return True
+
+
+def declarations(toks: list[str]) -> list[tuple[int, int]]:
+    """Return [start, end) of each DECLARE section: from its word to the next BEGIN."""
+    found: list[tuple[int, int]] = []
+    i = 0
+    while True:
+        try:
+            start = toks.index("declare", i)
+        except ValueError:
+            return found
+        try:
+            i = toks.index("begin", start)
+        except ValueError:
+            i = len(toks)
+        if start == 0 or toks[start - 1] not in (".", "as"):
+            found.append((start, i))
+
+
+def variables(toks: list[str], candidates: Iterable[str]) -> frozenset[str]:
+    """Return those of ``candidates`` that are variables, loop variables or labels in a body.
+
+    Blocks are not told apart: a name that is a variable anywhere counts as one everywhere.
+    """
+    wanted = set(candidates)
+    sections = declarations(toks)
+    found: set[str] = set()
+    for i, token in enumerate(toks):
+        if token not in wanted or not identifier(token):
+            continue
+        before = toks[i - 1] if i else ""
+        if before == "<<":
+            found.add(token)
+        elif before in ("for", "foreach") or (before == "," and _in_loop_list(toks, i)):
+            if _leads_to_in(toks, i):
+                found.add(token)
+        elif before in (";", "declare") and any(a < i < b for a, b in sections):
+            found.add(token)
+    return frozenset(found)
+
+
+def _in_loop_list(toks: list[str], i: int) -> bool:
+    while i >= 2 and toks[i - 1] == ",":
+        i -= 2
+    return i >= 1 and toks[i - 1] == "for"
+
+
+def _leads_to_in(toks: list[str], i: int) -> bool:
+    while i + 2 < len(toks) and toks[i + 1] == ",":
+        i += 2
+    return i + 1 < len(toks) and toks[i + 1] in ("in", "slice")

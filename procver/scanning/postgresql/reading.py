@@ -1,0 +1,281 @@
+"""One source, read: all decisions that analysis and rewriting share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from procver.errors import SourceError
+from procver.objects import Managed, Span
+from procver.scanning.postgresql.definition import (
+    SCANNED_LANGUAGES,
+    Definition,
+    Routine,
+    read_routine,
+)
+from procver.scanning.postgresql.directives import Directives, nearest
+from procver.scanning.postgresql.followers import Follower
+from procver.scanning.postgresql.keywords import RESERVED
+from procver.scanning.postgresql.layout import Layout, read_layout, refuse_nul
+from procver.scanning.postgresql.lexer import identifier, special_comments
+from procver.scanning.postgresql.local import decide_locally
+from procver.scanning.postgresql.mentions import read_strings
+from procver.scanning.postgresql.names import Names, index_of, label, token_forms
+from procver.scanning.postgresql.plpgsql import Plpgsql, variables
+from procver.scanning.postgresql.refusals import refused_trigger_function
+from procver.scanning.postgresql.unit import Mark, Role, Unit
+from procver.scanning.postgresql.walker import Findings, Scope, positions
+
+_TRIGGER_TYPES = frozenset({"trigger", "event_trigger"})
+
+
+@dataclass(slots=True)
+class Reading:
+    """A source with every decision taken.
+
+    Attributes:
+        unit: the file; its marks, and those of the bodies in it, are the references.
+        layout: its statements.
+        findings: notes, fixed versions, recursion.
+        directives: what its ``-- procver:`` comments say.
+        words: every identifier in it.
+        spans: explicit references that stand in code: (unit, token of the leaf) by span.
+    """
+
+    unit: Unit
+    layout: Layout
+    findings: Findings = field(default_factory=Findings)
+    directives: Directives = field(default_factory=Directives)
+    words: dict[str, None] = field(default_factory=dict)
+    spans: Sequence[Span] = ()
+
+
+def read(text: str, default_schema: str, managed: Managed, spans: Sequence[Span] = ()) -> Reading:
+    """Read a source.
+
+    Raises:
+        SourceError: it cannot be published as it stands.
+    """
+    unit = Unit(refuse_nul(text))
+    layout = read_layout(unit, default_schema)
+    reading = Reading(unit, layout, spans=spans)
+    try:
+        _Reader(reading, default_schema, managed).read()
+    except RecursionError:
+        raise SourceError(
+            "brackets are nested too deep to be read",
+            line=1,
+            hint="split the expression, or write the query in several views",
+        ) from None
+    return reading
+
+
+class _Reader:
+    def __init__(self, reading: Reading, default_schema: str, managed: Managed) -> None:
+        self.reading = reading
+        self.unit = reading.unit
+        self.findings = reading.findings
+        self.default_schema = default_schema
+        self.managed = managed
+        self.own = reading.layout.own
+        path = reading.layout.path
+        self.creation_path = managed.search_path if path is None else path
+        self.names = Names(index_of(managed), self.own, self.creation_path)
+        self.candidates = self._candidates(self.unit)
+        self.follower = Follower(self.unit, self.names, self.candidates, self.findings)
+
+    def read(self) -> None:
+        layout = self.reading.layout
+        self._comments(self.unit)
+        for definition in layout.definitions:
+            self._definition(definition)
+        for lo, hi in layout.following:
+            self.follower.read(lo, hi)
+        for lo, _ in layout.drops:
+            self.findings.note(
+                self.unit,
+                lo,
+                "drop-skipped",
+                f"DROP of {label(self.own.name)} is left out: its earlier versions stay",
+                "delete the statement, or keep it for your own tools",
+            )
+        self._explicit()
+
+    def _candidates(self, unit: Unit) -> frozenset[str]:
+        """Return the candidates among the tokens of ``unit``, and remember its words."""
+        distinct = unit.distinct
+        found = list(filter(None, map(identifier, distinct)))
+        self.reading.words.update(dict.fromkeys(found))
+        return frozenset(self.names.candidates(distinct, "\n".join(found)))
+
+    def _strings(self, unit: Unit, names: Names, lo: int, hi: int, *, is_raw: bool = False) -> None:
+        found = read_strings(unit, names, self.findings, lo, hi, is_raw=is_raw)
+        self.reading.words.update(found)
+
+    def _comments(self, unit: Unit) -> None:
+        comments = special_comments(unit.text)
+        if not comments:
+            return
+        self.reading.directives.read(
+            unit, comments, self.own.name, self.default_schema, self.managed
+        )
+        for comment in comments:
+            if comment.text.startswith("/*"):
+                before = unit.hints.get(comment.token, "")
+                unit.hints[comment.token] = f"{before}{comment.text}"
+
+    # ---- definitions -------------------------------------------------------------------------
+
+    def _definition(self, definition: Definition) -> None:
+        unit, own = self.unit, self.own.name
+        unit.marks[definition.name[-1]] = Mark(Role.OWN, own)
+        for token in definition.dropped:
+            unit.marks[token] = Mark(Role.DROPPED, own)
+        if definition.kind.is_routine:
+            self._routine(definition)
+        else:
+            self._view(definition)
+
+    def _view(self, definition: Definition) -> None:
+        unit, toks = self.unit, self.unit.folded
+        depth, lo = 0, definition.after
+        while lo < definition.hi and (depth or toks[lo] != "as"):
+            depth += (toks[lo] == "(") - (toks[lo] == ")")
+            lo += 1
+        hi = definition.hi
+        if toks[hi - 3 : hi] == ["with", "no", "data"] or toks[hi - 2 : hi] == ["check", "option"]:
+            hi -= 3
+            hi -= toks[hi] in ("cascaded", "local")
+        elif toks[hi - 2 : hi] == ["with", "data"]:
+            hi -= 2
+        lo += 1
+        self._strings(unit, self.names, lo, hi)
+        at = positions(toks, self.candidates, lo, hi)
+        if not at or (not definition.recursive and self._locally(unit, self.names, at)):
+            return
+        walker = Plpgsql(unit, self.names, self.candidates, self.findings, part=(lo, hi))
+        if definition.recursive:
+            walker.itself = toks[definition.name[-1]]
+        walker.query(lo, hi, Scope(None))
+
+    def _locally(self, unit: Unit, names: Names, at: list[int]) -> bool:
+        found = decide_locally(unit, names, at)
+        if found is None:
+            return False
+        for token, hit in found.items():
+            if hit.name == self.own.name:
+                self.findings.recursive = True
+                unit.marks[token] = Mark(Role.SELF, hit.name)
+            else:
+                unit.marks[token] = Mark(Role.REFERENCE, hit.name)
+        return True
+
+    def _routine(self, definition: Definition) -> None:
+        unit, toks = self.unit, self.unit.folded
+        routine = read_routine(toks, definition)
+        returned = routine.returns
+        if returned >= 0 and toks[returned : returned + 2] == ["pg_catalog", "."]:
+            returned += 2
+        if 0 <= returned < definition.hi and toks[returned] in _TRIGGER_TYPES:
+            raise refused_trigger_function(unit, definition.lo)
+        at = positions(toks, self.candidates, definition.after, definition.hi)
+        has_code = routine.atomic is not None or routine.result is not None
+        if at or has_code:
+            self._signature(definition, routine)
+        if routine.body >= 0:
+            self._body(definition, routine)
+
+    def _signature(self, definition: Definition, routine: Routine) -> None:
+        parameters = self._parameters(definition, routine)
+        walker = Plpgsql(
+            self.unit,
+            self.names,
+            self.candidates,
+            self.findings,
+            frozenset(form for name in parameters for form in token_forms(name)),
+            parameters,
+            part=(definition.after, definition.hi),
+        )
+        scope = Scope(None)
+        walker.typed_list(*routine.arguments, scope)
+        if routine.columns is not None:
+            walker.typed_list(*routine.columns, scope)
+        if routine.returns >= 0:
+            walker.type_region(routine.returns, definition.hi, scope)
+        if routine.support >= 0 and walker.is_name(routine.support):
+            walker.call(walker.chain(routine.support, definition.hi))
+        if routine.atomic is not None:
+            walker.commands(*routine.atomic, scope)
+            self._strings(self.unit, self.names, *routine.atomic)
+        if routine.result is not None:
+            walker.expression(*routine.result, scope)
+            self._strings(self.unit, self.names, *routine.result)
+
+    def _parameters(self, definition: Definition, routine: Routine) -> frozenset[str]:
+        walker = Plpgsql(
+            self.unit, self.names, (), self.findings, part=(definition.after, definition.hi)
+        )
+        found: set[str] = set()
+        for lo, hi in (routine.arguments, routine.columns or (0, 0)):
+            found.update(walker.typed_item(a, b)[0] for a, b in walker.split(lo, hi) if a < b)
+        return frozenset(found - {""})
+
+    def _body(self, definition: Definition, routine: Routine) -> None:
+        if routine.language not in SCANNED_LANGUAGES:
+            token = routine.body
+            self.unit.raw.add(token)
+            self._strings(self.unit, self.names, token, token + 1, is_raw=True)
+            return
+        names = self.names
+        path = self.managed.search_path if routine.path is None else routine.path
+        names = names.on(path)
+        body = self.unit.body(routine.body)
+        self._comments(body)
+        candidates = self._candidates(body)
+        self._strings(body, names, 0, len(body.folded))
+        if not candidates:
+            return
+        toks = body.folded
+        at = positions(toks, candidates, 0, len(toks))
+        if self._locally(body, names, at):
+            return
+        parameters = self._parameters(definition, routine)
+        local = frozenset(form for name in parameters for form in token_forms(name))
+        if routine.language == "plpgsql":
+            local |= variables(toks, candidates)
+            Plpgsql(body, names, candidates, self.findings, local, parameters).body()
+        else:
+            walker = Plpgsql(body, names, candidates, self.findings, local, parameters)
+            walker.commands(0, len(toks), Scope(None))
+
+    # ---- explicit references -----------------------------------------------------------------
+
+    def _explicit(self) -> None:
+        units = [self.unit, *self.unit.bodies.values()]
+        for span in self.reading.spans:
+            name = span.name
+            if name not in self.managed.kinds and name != self.own.name:
+                raise SourceError(
+                    f"{label(name)} is not managed by procver",
+                    line=self.unit.line_at(span.start),
+                    hint=nearest(name, self.managed),
+                )
+            is_own = name == self.own.name
+            for unit in units:
+                inside = [
+                    i
+                    for i, (start, end) in enumerate(unit.spans())
+                    if unit.place(start) >= span.start and unit.place(end - 1) < span.end
+                ]
+                for i in inside:
+                    unit.marks.pop(i, None)
+                if inside:
+                    role = Role.SELF if is_own else Role.REFERENCE
+                    unit.marks[inside[-1]] = Mark(role, name)
+            self.findings.recursive = self.findings.recursive or is_own
+
+
+def words(reading: Reading) -> str:
+    """Return every identifier of the source, joined by newlines, reserved words left out."""
+    found = reading.words
+    return "\n".join(word for word in found if word not in RESERVED)

@@ -1,0 +1,150 @@
+"""From decisions to edits, from edits to the statements that are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from procver.errors import SourceError
+from procver.objects import AFTER, DEFINITION, SETTING, Edit, Name, Statement
+from procver.scanning.postgresql.lexer import is_string
+from procver.scanning.postgresql.names import quote, quote_part, quoted, too_long
+from procver.scanning.postgresql.reading import Reading
+from procver.scanning.postgresql.unit import Literal, Role, Unit, read_literal
+
+
+def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Statement, ...]:
+    """Return the statements to send, with every reference made physical.
+
+    Args:
+        reading: the source.
+        physical: the leaf of the version that is meant, for the object and its references.
+
+    Raises:
+        SourceError: the name of an index is too long with its suffix.
+    """
+    return _Rewriter(reading, physical).statements()
+
+
+class _Rewriter:
+    def __init__(self, reading: Reading, physical: Mapping[Name, str]) -> None:
+        self.reading = reading
+        self.unit = reading.unit
+        self.physical = physical
+        own = reading.layout.own.name
+        self.suffix = physical[own].removeprefix(own.leaf)
+
+    def statements(self) -> tuple[Statement, ...]:
+        layout = self.reading.layout
+        found = [self._statement(lo, hi, SETTING) for lo, hi in layout.settings]
+        ranges = [(d.lo, d.hi, DEFINITION) for d in layout.definitions]
+        ranges += [(lo, hi, AFTER) for lo, hi in layout.following]
+        found += [self._statement(lo, hi, role) for lo, hi, role in sorted(ranges)]
+        return tuple(found)
+
+    def _statement(self, lo: int, hi: int, role: str) -> Statement:
+        spans = self.unit.spans()
+        start, end = spans[lo][0], spans[hi - 1][1]
+        edits = self._setting(lo) if role == SETTING else []
+        self._edits(self.unit, lo, hi, edits)
+        edits = self._with_explicit(edits, start, end)
+        edits.sort(key=lambda edit: (edit.start, edit.end))
+        text, at = self.unit.text, start
+        pieces: list[str] = []
+        for edit in edits:
+            pieces += [text[at : edit.start], edit.text]
+            at = edit.end
+        pieces.append(text[at:end])
+        return Statement("".join(pieces), start, tuple(edits), role)
+
+    def _setting(self, lo: int) -> list[Edit]:
+        """Make SET end with the transaction."""
+        spans = self.unit.spans()
+        word = self.unit.folded[lo + 1]
+        if word == "local":
+            return []
+        if word == "session":
+            return [Edit(*spans[lo + 1], "LOCAL")]
+        end = spans[lo][1]
+        return [Edit(end, end, " LOCAL")]
+
+    def _edits(self, unit: Unit, lo: int, hi: int, edits: list[Edit]) -> None:
+        if not (unit.marks or unit.aliases or unit.bodies):
+            return
+        spans = unit.spans()
+        for i in unit.marks.keys() | unit.aliases.keys():
+            if not lo <= i < hi:
+                continue
+            if i in unit.marks:
+                self._mark(unit, i, edits)
+            if i in unit.aliases:
+                end = spans[i][1]
+                self._add(unit, end, end, unit.aliases[i], edits)
+        for i, body in unit.bodies.items():
+            if lo <= i < hi:
+                self._edits(body, 0, len(body.folded), edits)
+
+    def _add(self, unit: Unit, start: int, end: int, text: str, edits: list[Edit]) -> None:
+        if unit.literal is not None:
+            text = unit.literal.escape(text)
+        first = unit.place(start)
+        last = unit.place(end - 1) + 1 if end > start else first
+        if end > start or start == 0:
+            edits.append(Edit(first, last, text))
+        else:
+            # An insertion belongs after the character before it.
+            last = unit.place(start - 1) + 1
+            edits.append(Edit(last, last, text))
+
+    def _mark(self, unit: Unit, i: int, edits: list[Edit]) -> None:
+        role, name = unit.marks[i]
+        start, end = unit.spans()[i]
+        written = unit.written[i]
+        if role is Role.DROPPED:
+            gap = unit.text[end : unit.spans()[i + 1][0]]
+            self._add(unit, start, end + len(gap) if gap.isspace() else end, "", edits)
+        elif role is Role.INDEX:
+            self._index(unit, i, edits)
+        else:
+            leaf = self.physical[name]
+            text = quoted(leaf) if written[0] == '"' else quote_part(leaf)
+            self._add(unit, start, end, text, edits)
+
+    def _index(self, unit: Unit, i: int, edits: list[Edit]) -> None:
+        written = unit.written[i]
+        if written[0] == '"':
+            leaf = written[1:-1].replace('""', '"') + self.suffix
+            text = quoted(leaf)
+        else:
+            leaf = unit.folded[i] + self.suffix
+            text = quote_part(leaf)
+        problem = too_long(leaf)
+        if problem is not None:
+            raise SourceError(
+                f"the index name {problem}", line=unit.line(i), hint="give the index a shorter name"
+            )
+        start, end = unit.spans()[i]
+        self._add(unit, start, end, text, edits)
+
+    # ---- explicit references -----------------------------------------------------------------
+
+    def _with_explicit(self, edits: list[Edit], start: int, end: int) -> list[Edit]:
+        spans = [span for span in self.reading.spans if start <= span.start and span.end <= end]
+        for span in spans:
+            edits = [edit for edit in edits if edit.end <= span.start or edit.start >= span.end]
+            name = Name(span.name.schema, self.physical[span.name])
+            text = self._escaped(self.unit, span.start, quote(name))
+            edits.append(Edit(span.start, span.end, text))
+        return edits
+
+    def _escaped(self, unit: Unit, offset: int, text: str) -> str:
+        """Return ``text`` as it must be written at an offset of the file, strings considered."""
+        for i, (start, end) in enumerate(unit.spans()):
+            if unit.place(start) <= offset < unit.place(end - 1) + 1:
+                if i in unit.bodies:
+                    body = unit.bodies[i]
+                    inner = self._escaped(body, offset, text)
+                    return body.literal.escape(inner) if body.literal else inner
+                if is_string(unit.folded[i]):
+                    content = read_literal(unit.written[i])
+                    return (content[1] if content else Literal(0, (), "'")).escape(text)
+        return text

@@ -1,0 +1,235 @@
+"""A piece of text that was lexed as one: a whole file, or the body of one routine."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from enum import Enum
+from itertools import islice
+from typing import NamedTuple
+
+from procver.errors import SourceError
+from procver.objects import LineIndex, Name
+from procver.scanning.postgresql.lexer import (
+    UNTERMINATED,
+    fold,
+    is_string,
+    lex,
+    refuse_unterminated,
+    tokens,
+)
+
+
+class Role(Enum):
+    """What becomes of a token."""
+
+    REFERENCE = "reference"
+    OWN = "own"
+    """The object's own name where it is defined or described."""
+    SELF = "self"
+    """The object's own name where it is used: a recursive call."""
+    INDEX = "index"
+    """The name of an index of the object: it gets the suffix of the version."""
+    DROPPED = "dropped"
+    """Left out, with the blanks after it: OR REPLACE, IF NOT EXISTS."""
+
+
+class Mark(NamedTuple):
+    """A decision on one token."""
+
+    role: Role
+    name: Name
+
+
+class Literal(NamedTuple):
+    """How the text of a unit is written inside the string token that holds it.
+
+    Attributes:
+        lead: characters before the content: the opening quote or ``$tag$``.
+        breaks: ascending (offset in the content, offset in the token) of where the two drift
+            apart: doubled quotes and escapes.
+        quoting: ``""`` for dollar quotes, ``"'"`` or ``"E"``.
+    """
+
+    lead: int
+    breaks: tuple[tuple[int, int], ...] = ()
+    quoting: str = ""
+
+    def place(self, offset: int) -> int:
+        """Return the offset in the token of ``offset`` in the content."""
+        found = bisect_right(self.breaks, (offset, 1 << 60)) - 1
+        if found < 0:
+            return offset + self.lead
+        at, to = self.breaks[found]
+        return to + offset - at
+
+    def escape(self, text: str) -> str:
+        """Return ``text`` as it must be written inside the literal."""
+        if self.quoting == "E":
+            text = text.replace("\\", "\\\\")
+        return text.replace("'", "''") if self.quoting else text
+
+
+class Unit:
+    """One lexed text with the decisions taken on its tokens.
+
+    Args:
+        text: the text.
+        parent: the unit one of whose string tokens holds ``text``; None for a whole file.
+        token: which token of the parent.
+        literal: how the token is written.
+
+    Attributes:
+        written: the tokens as they are written.
+        folded: the same tokens, folded.
+        distinct: the folded tokens, each once, in order of appearance.
+        marks: token index to decision.
+        aliases: token index after which an alias goes, to the text that goes there.
+        bodies: token index of a string to the unit that was lexed from its content.
+        hints: token index to the optimizer hints that stand before it.
+        raw: tokens that are bodies in another language.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        parent: Unit | None = None,
+        token: int = 0,
+        literal: Literal | None = None,
+    ) -> None:
+        self.text = text
+        self.literal = literal
+        self.written = lex(text)
+        self.folded = list(map(fold, self.written))
+        self.distinct = dict.fromkeys(self.folded)
+        self.marks: dict[int, Mark] = {}
+        self.aliases: dict[int, str] = {}
+        self.bodies: dict[int, Unit] = {}
+        self.hints: dict[int, str] = {}
+        self.raw: set[int] = set()
+        self._parent = parent
+        self._token = token
+        self._base: int | None = None
+        self._spans: list[tuple[int, int]] | None = None
+        self._lines: LineIndex | None = None
+        if not UNTERMINATED.isdisjoint(self.distinct):
+            refuse_unterminated(text, self.line_at)
+
+    def strings(self) -> list[str]:
+        """Return the distinct string literals, those that were lexed as bodies left out."""
+        if "'" not in self.text and "$" not in self.text:
+            return []
+        bodies = [self.folded[i] for i in self.bodies]
+        return [token for token in self.distinct if is_string(token) and token not in bodies]
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Return [start, end) of each token in the unit's text."""
+        if self._spans is None:
+            self._spans = list(tokens(self.text))
+        return self._spans
+
+    def start_of(self, index: int) -> int:
+        """Return the offset of token ``index`` in the unit's text, reading no further."""
+        if self._spans is not None:
+            return self._spans[index][0]
+        return next(islice(tokens(self.text), index, None))[0]
+
+    def place(self, offset: int) -> int:
+        """Return the offset in the file of ``offset`` in the unit's text."""
+        if self._parent is None or self.literal is None:
+            return offset
+        if self._base is None:
+            self._base = self._parent.place(self._parent.start_of(self._token))
+        return self._base + self.literal.place(offset)
+
+    def line_at(self, offset: int) -> int:
+        """Return the line of the file of ``offset`` in the unit's text."""
+        if self._parent is not None:
+            return self._parent.line_at(self.place(offset))
+        if self._lines is None:
+            self._lines = LineIndex(self.text)
+        return self._lines.line(offset)
+
+    def line(self, index: int) -> int:
+        """Return the line of the file on which token ``index`` starts."""
+        if not self.written:
+            return 1
+        return self.line_at(self.start_of(min(index, len(self.written) - 1)))
+
+    def error(self, index: int, message: str, hint: str) -> SourceError:
+        """Return an error at token ``index``."""
+        return SourceError(message, line=self.line(index), hint=hint)
+
+    def body(self, index: int) -> Unit:
+        """Return the unit inside the string token ``index``, lexed now.
+
+        Raises:
+            SourceError: the literal's notation cannot be read as a body, or something in it
+                never ends.
+        """
+        content = read_literal(self.written[index])
+        if content is None:
+            raise self.error(
+                index,
+                "this body is written as a literal that procver does not read",
+                "write the body between $$ and $$",
+            )
+        unit = self.bodies[index] = Unit(content[0], self, index, content[1])
+        return unit
+
+
+def read_literal(token: str) -> tuple[str, Literal] | None:
+    """Return the content of a string token and how it is written; None if it is unusual."""
+    if token[0] == "$":
+        lead = token.index("$", 1) + 1
+        return token[lead:-lead], Literal(lead)
+    if token[0] == "'" and _ONE_PLAIN.fullmatch(token):
+        return _from_plain(token)
+    if token[0] in "eE" and _ONE_ESCAPED.fullmatch(token):
+        return _from_escaped(token)
+    return None
+
+
+_ONE_PLAIN = re.compile(r"'[^']*+(?:''[^']*+)*+'")
+_ONE_ESCAPED = re.compile(r"[eE]'[^'\\]*+(?:(?:''|\\[\s\S])[^'\\]*+)*+'")
+_ESCAPE = re.compile(
+    r"''|\\(?:u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{1,2}|[0-7]{1,3}|[\s\S])"
+)
+_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+def _from_plain(token: str) -> tuple[str, Literal]:
+    parts = token[1:-1].split("''")
+    breaks: list[tuple[int, int]] = []
+    at, to = 0, 1
+    for part in parts[:-1]:
+        at += len(part) + 1
+        to += len(part) + 2
+        breaks.append((at, to))
+    return "'".join(parts), Literal(1, tuple(breaks), "'")
+
+
+def _unescaped(escape: str) -> str:
+    if escape == "''":
+        return "'"
+    kind = escape[1]
+    if kind in "uUx" and len(escape) > 2:
+        return chr(min(int(escape[2:], 16), 0x10FFFF))
+    if kind in "01234567":
+        return chr(int(escape[1:], 8) & 0xFF)
+    return _CONTROLS.get(kind, kind)
+
+
+def _from_escaped(token: str) -> tuple[str, Literal]:
+    pieces: list[str] = []
+    breaks: list[tuple[int, int]] = []
+    done, size = 2, 0
+    for match in _ESCAPE.finditer(token, 2, len(token) - 1):
+        plain = token[done : match.start()]
+        character = _unescaped(match.group())
+        pieces += (plain, character)
+        size += len(plain) + len(character)
+        done = match.end()
+        breaks.append((size, done))
+    pieces.append(token[done:-1])
+    return "".join(pieces), Literal(2, tuple(breaks), "E")

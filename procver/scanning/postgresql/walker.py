@@ -1,0 +1,362 @@
+"""What every part of the reader of references shares: tokens, candidates, scopes, decisions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from procver.objects import Kind, Name
+from procver.scanning.postgresql.keywords import NO_TABLE_NAME
+from procver.scanning.postgresql.lexer import identifier
+from procver.scanning.postgresql.names import RELATIONS, ROUTINES, Found, Names, label, quote
+from procver.scanning.postgresql.unit import Mark, Role, Unit
+
+_BRACKETS = frozenset("()[]")
+_QUERY = frozenset({"select", "with", "values", "table"})
+_DML = {"insert": "into", "delete": "from", "merge": "into"}
+
+
+class Finding(NamedTuple):
+    """A note whose line is not known yet."""
+
+    unit: Unit
+    token: int
+    rule: str
+    message: str
+    hint: str
+    subject: Name | None
+
+
+class Findings:
+    """What reading a source brings up beside the marks on its tokens."""
+
+    def __init__(self) -> None:
+        self.notes: dict[tuple[str, object], Finding] = {}
+        self.fixed: dict[tuple[Name, int], None] = {}
+        self.recursive = False
+
+    def note(
+        self,
+        unit: Unit,
+        token: int,
+        rule: str,
+        message: str,
+        hint: str,
+        subject: Name | None = None,
+    ) -> None:
+        """Remember a note; one of each rule for each subject."""
+        key = (rule, subject if subject is not None else message)
+        self.notes.setdefault(key, Finding(unit, token, rule, message, hint, subject))
+
+
+class Scope:
+    """The names that the FROM items and CTEs of one query expose.
+
+    Attributes:
+        parent: the scope of the query around it.
+        names: exposed token to the managed relation it stands for, None for anything else.
+        ctes: tokens that are names of CTEs.
+    """
+
+    __slots__ = ("ctes", "names", "parent")
+
+    def __init__(self, parent: Scope | None) -> None:
+        self.parent = parent
+        self.names: dict[str, Name | None] = {}
+        self.ctes: set[str] = set()
+
+    def is_cte(self, token: str) -> bool:
+        """Return whether ``token`` names a CTE here."""
+        scope: Scope | None = self
+        while scope is not None:
+            if token in scope.ctes:
+                return True
+            scope = scope.parent
+        return False
+
+    def exposed(self, token: str) -> tuple[bool, Name | None]:
+        """Return whether a FROM item is called ``token``, and the relation it stands for."""
+        scope: Scope | None = self
+        while scope is not None:
+            if token in scope.names:
+                return True, scope.names[token]
+            scope = scope.parent
+        return False, None
+
+    def reads(self, name: Name) -> bool:
+        """Return whether the relation ``name`` is here under its own name."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.names.values():
+                return True
+            scope = scope.parent
+        return False
+
+
+class Chain(NamedTuple):
+    """Names joined by dots: token indexes of its parts, and where it ends (exclusive)."""
+
+    parts: tuple[int, ...]
+    end: int
+    star: bool
+
+
+class Walker(ABC):
+    """Walks over the tokens of one unit and marks the references among them.
+
+    It is driven by the candidates: what holds none is skipped unread. It never fails on text
+    that is no SQL; the server says what is wrong with it.
+
+    Args:
+        unit: the tokens.
+        names: what a name stands for here.
+        candidates: the folded tokens that may name something managed.
+        findings: where notes go.
+        variables: folded tokens that are names of variables or parameters in this body.
+        parameters: identifiers of the parameters of the routine, for ``fn.parameter``.
+        part: [start, end) of the tokens that are to be read; all without it.
+
+    Attributes:
+        describing: whether the statements are about the object itself (GRANT, COMMENT): its
+            name is no recursive use there.
+        itself: the token that names a recursive view inside itself.
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        names: Names,
+        candidates: Iterable[str],
+        findings: Findings,
+        variables: frozenset[str] = frozenset(),
+        parameters: frozenset[str] = frozenset(),
+        part: tuple[int, int] | None = None,
+    ) -> None:
+        self.unit = unit
+        self.toks = unit.folded
+        self.names = names
+        self.findings = findings
+        self.variables = variables
+        self.parameters = parameters
+        self.candidates = frozenset(candidates)
+        lo, hi = part or (0, len(self.toks))
+        self.at = positions(self.toks, self.candidates, lo, hi)
+        self.at_set = frozenset(self.at)
+        self.match = _matches(self.toks, lo, hi)
+        self.describing = False
+        self.itself = ""
+
+    # ---- tokens -------------------------------------------------------------------------
+
+    def tok(self, i: int) -> str:
+        """Return the folded token ``i``, ``""`` outside the text."""
+        return self.toks[i] if 0 <= i < len(self.toks) else ""
+
+    def has(self, lo: int, hi: int) -> bool:
+        """Return whether a candidate lies in [lo, hi)."""
+        found = bisect_left(self.at, lo)
+        return found < len(self.at) and self.at[found] < hi
+
+    def close(self, i: int, hi: int) -> int:
+        """Return the index of the bracket that closes the one at ``i``, at most ``hi``."""
+        return min(self.match.get(i, hi), hi)
+
+    def is_name(self, i: int) -> bool:
+        """Return whether token ``i`` can be a name: a word or a quoted name."""
+        return identifier(self.tok(i)) != "" if 0 <= i < len(self.toks) else False
+
+    def is_alias(self, i: int) -> bool:
+        """Return whether token ``i`` can be an alias of a FROM item."""
+        return self.is_name(i) and self.toks[i] not in NO_TABLE_NAME
+
+    def chain(self, i: int, hi: int) -> Chain:
+        """Return the chain of names that starts at ``i``."""
+        toks = self.toks
+        parts = [i]
+        i += 1
+        while i + 1 < hi and toks[i] == ".":
+            if toks[i + 1] == "*":
+                return Chain(tuple(parts), i + 2, True)
+            if not self.is_name(i + 1):
+                break
+            parts.append(i + 1)
+            i += 2
+        return Chain(tuple(parts), i, False)
+
+    def chain_start(self, i: int) -> int:
+        """Return where the chain that holds token ``i`` starts."""
+        while i >= 2 and self.toks[i - 1] == "." and self.is_name(i - 2):
+            i -= 2
+        return i
+
+    def split(self, lo: int, hi: int) -> list[tuple[int, int]]:
+        """Return the parts of [lo, hi) between commas outside brackets."""
+        parts = []
+        start = i = lo
+        while i < hi:
+            token = self.toks[i]
+            if token == ",":
+                parts.append((start, i))
+                start = i + 1
+            elif token in ("(", "["):
+                i = self.close(i, hi)
+            i += 1
+        if start < hi:
+            parts.append((start, hi))
+        return parts
+
+    def seek(self, lo: int, hi: int, words: Iterable[str]) -> int:
+        """Return the index of the first of ``words`` in [lo, hi) outside brackets, or ``hi``."""
+        i = lo
+        while i < hi:
+            token = self.toks[i]
+            if token in words and self.tok(i - 1) not in (".", "as"):
+                return i
+            if token in ("(", "["):
+                i = self.close(i, hi)
+            i += 1
+        return hi
+
+    def starts_query(self, i: int) -> bool:
+        """Return whether a query starts at ``i``, after any number of opening brackets."""
+        while self.tok(i) == "(":
+            i += 1
+        token = self.tok(i)
+        if token in _QUERY:
+            return token != "values" or self.tok(i + 1) == "("
+        if token == "update":
+            return self.is_name(i + 1)
+        return token in _DML and self.tok(i + 1) == _DML[token]
+
+    # ---- decisions ----------------------------------------------------------------------
+
+    def relation(self, chain: Chain, scope: Scope | None) -> Name | None:
+        """Decide on a name in the place of a table; return the relation if it is managed.
+
+        ``scope`` says which CTEs hide it; None where CTEs do not count.
+        """
+        if len(chain.parts) == 1 and scope is not None:
+            token = self.toks[chain.parts[0]]
+            if scope.is_cte(token):
+                return None
+            if token == self.itself:
+                return self.mark(chain.parts[0], Found(self.names.own.name, None))
+        return self.decide(chain.parts, RELATIONS, "relation")
+
+    def call(self, chain: Chain) -> Name | None:
+        """Decide on a name that is called; return the routine if it is managed."""
+        return self.decide(chain.parts, ROUTINES, "call")
+
+    def type_name(self, parts: tuple[int, ...]) -> None:
+        """Decide on a name in the place of a type."""
+        self.decide(parts, RELATIONS, "type")
+
+    def decide(self, parts: tuple[int, ...], kinds: frozenset[Kind], role: str) -> Name | None:
+        """Mark the last of ``parts`` if the name stands for an object of ``kinds``.
+
+        Returns:
+            the object, or None; also None for a fixed version.
+        """
+        leaf_at = parts[-1]
+        if leaf_at not in self.at_set:
+            return None
+        leaf = identifier(self.toks[leaf_at])
+        if len(parts) > 2:
+            self.crossing(parts, kinds)
+            return None
+        schema = identifier(self.toks[parts[0]]) if len(parts) == 2 else None
+        found = self.names.find(schema, leaf, kinds)
+        if found is None:
+            if schema is None and (role != "type" or leaf not in self.variables):
+                self.off_path(leaf_at, leaf, kinds)
+            return None
+        return self.mark(leaf_at, found)
+
+    def mark(self, at: int, found: Found) -> Name | None:
+        """Mark token ``at`` as a use of what was found."""
+        if found.version is not None:
+            self.findings.fixed[(found.name, found.version)] = None
+            return None
+        if found.name == self.names.own.name:
+            self.findings.recursive = self.findings.recursive or not self.describing
+            role = Role.OWN if self.describing else Role.SELF
+            self.unit.marks[at] = Mark(role, found.name)
+        else:
+            self.unit.marks[at] = Mark(Role.REFERENCE, found.name)
+        return found.name
+
+    def crossing(self, parts: tuple[int, ...], kinds: frozenset[Kind]) -> None:
+        """Note a name with a database in front."""
+        schema, leaf = (identifier(self.toks[part]) for part in parts[-2:])
+        found = self.names.find(schema, leaf, kinds)
+        if found is not None:
+            written = ".".join(self.unit.written[part] for part in parts)
+            self.findings.note(
+                self.unit,
+                parts[0],
+                "database-name",
+                f"{written} names a database: it is left as it is",
+                f"write {label(found.name)}, if this database is meant",
+                found.name,
+            )
+
+    def off_path(self, at: int, leaf: str, kinds: frozenset[Kind]) -> None:
+        """Note an unqualified name that is managed only in schemas off the search path."""
+        elsewhere = self.names.elsewhere(leaf, kinds)
+        if not elsewhere:
+            return
+        path = ", ".join(self.names.path) or "empty"
+        self.findings.note(
+            self.unit,
+            at,
+            "off-path",
+            f"{leaf} is left as it is: {label(elsewhere[0])} is managed, but its schema is not on"
+            f" the search path ({path})",
+            "write " + " or ".join(quote(name) for name in elsewhere[:3]) + " if that is meant",
+            elsewhere[0],
+        )
+
+    # ---- what the parts call of each other ----------------------------------------------
+
+    @abstractmethod
+    def expression(self, lo: int, hi: int, scope: Scope, opener: int = -1) -> None:
+        """Read the expressions in [lo, hi); ``opener`` is the bracket around them."""
+
+    @abstractmethod
+    def query(self, lo: int, hi: int, scope: Scope) -> None:
+        """Read one SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE or MERGE, WITH included."""
+
+    @abstractmethod
+    def statement(self, lo: int, hi: int, scope: Scope) -> None:
+        """Read one SQL statement of any sort."""
+
+
+def positions(toks: list[str], candidates: Iterable[str], lo: int, hi: int) -> list[int]:
+    """Return the indexes in [lo, hi) of the tokens that are ``candidates``, ascending."""
+    found: list[int] = []
+    for candidate in candidates:
+        at = lo
+        while True:
+            try:
+                at = toks.index(candidate, at, hi)
+            except ValueError:
+                break
+            found.append(at)
+            at += 1
+    found.sort()
+    return found
+
+
+def _matches(toks: list[str], lo: int, hi: int) -> dict[int, int]:
+    matches: dict[int, int] = {}
+    stack: list[int] = []
+    for i in range(lo, hi):
+        token = toks[i]
+        if token in _BRACKETS:
+            if token in ("(", "["):
+                stack.append(i)
+            elif stack:
+                matches[stack.pop()] = i
+    return matches
