@@ -11,7 +11,7 @@ from procver.contract import Contract
 from procver.dialects import Call, Database, DdlError
 from procver.errors import ConflictError, DatabaseError, StalePlanError, UsageError
 from procver.known import Known
-from procver.objects import AFTER, DEFINITION, LineIndex, Name, physical_leaf
+from procver.objects import AFTER, LineIndex, Name, physical_leaf
 from procver.plan import Create, Plan, plan
 from procver.project.config import Config
 from procver.project.workspace import Project
@@ -311,7 +311,6 @@ def _explained(error: DdlError, subjects: list[Subject], project: Project) -> Dd
     message = f"{place}: {version.physical}{after}: {error.message}"
     if error.detail:
         message += f" ({error.detail})"
-    assert role in (AFTER, DEFINITION, "setting")
     return DdlError(
         message, step=error.step, unit=error.unit, position=error.position,
         hint=error.hint or "correct the source, then run the same command again",

@@ -18,7 +18,7 @@ THINGS = "CREATE VIEW app.things AS SELECT t.id, t.name FROM app.thing t;\n"
 FIND = """\
 CREATE FUNCTION app.find_things(minimum int) RETURNS SETOF app.things
 LANGUAGE sql STABLE AS $$
-    SELECT v.id, v.name FROM app.things v WHERE v.id >= minimum ORDER BY v.id
+    SELECT v.* FROM app.things v WHERE v.id >= minimum ORDER BY v.id
 $$;
 """
 COUNT = """\
