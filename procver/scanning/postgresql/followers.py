@@ -9,9 +9,10 @@ from procver.scanning.postgresql.plpgsql import Plpgsql
 from procver.scanning.postgresql.refusals import refused
 from procver.scanning.postgresql.statements import Target
 from procver.scanning.postgresql.unit import Mark, Role, Unit
-from procver.scanning.postgresql.walker import Findings, Scope
+from procver.scanning.postgresql.walker import Findings, Scope, positions
 
 _ABOUT = frozenset({"grant", "revoke", "comment", "security"})
+_PLAIN = frozenset({"on", "function", "procedure", "routine", "view", "table"})
 _RELATION = frozenset({"refresh", "cluster", "analyze"})
 
 
@@ -40,6 +41,8 @@ class Follower:
         Raises:
             SourceError: it is about something else, or not allowed in a source.
         """
+        if self._is_plain(lo, hi):
+            return
         walker = Plpgsql(self.unit, self.names, self.candidates, self.findings, part=(lo, hi))
         walker.describing = True
         scope = Scope(None)
@@ -63,6 +66,25 @@ class Follower:
                 self._mark_index(walker.seek(lo, hi, ("using",)) + 1, hi)
         else:
             raise refused(self.unit, lo, hi)
+
+    def _is_plain(self, lo: int, hi: int) -> bool:
+        """Mark ``GRANT ... ON [FUNCTION] app.own``, the most common case, at once."""
+        toks = self.unit.folded
+        at = positions(toks, self.candidates, lo, hi)
+        if len(at) != 1 or toks[lo] not in _ABOUT:
+            return False
+        i, own = at[0], self.names.own
+        if toks[i - 1] != "." or toks[i - 3] not in _PLAIN or i + 1 >= hi:
+            return False
+        schema, leaf = identifier(toks[i - 2]), identifier(toks[i])
+        noun = toks[i - 3]
+        is_fitting = noun == "on" or (noun in ("view", "table")) != own.kind.is_routine
+        if (schema, leaf) != own.name or not is_fitting or toks[i + 1] not in ("(", "to", "is"):
+            return False
+        if noun == "on" and (own.kind.is_routine or toks[lo] not in ("grant", "revoke")):
+            return False
+        self.unit.marks[i] = Mark(Role.OWN, own.name)
+        return True
 
     def _own(self, walker: Plpgsql, target: Target, lo: int, hi: int, scope: Scope) -> None:
         # The file is about one object, so its name counts whatever the search path is.

@@ -40,9 +40,11 @@ _ESCAPED = r"'[^'\\]*+(?:(?:''|\\[\s\S])[^'\\]*+)*+'"
 _ESTRING = rf"[eE]{_ESCAPED}(?:{_GO_ON}{_ESCAPED})*+"
 _DIGITS = r"[0-9](?:_?[0-9])*+"
 _OPEN = r"(?!--|/\*)"
+_SIGN = r"[+\-*/<>=~!@#^&|`?%]"
 _OPERATOR = (
-    rf"(?:{_OPEN}[+\-*/<>=])*+(?:{_OPEN}[~!@#^&|`?%])(?:{_OPEN}[~!@#^&|`?%+\-*/<>=])*+"
-    rf"|(?:{_OPEN}[+\-*/<>=])*{_OPEN}[*/<>=]|(?!--)[+\-]"
+    rf"(?={_SIGN})(?:=(?!{_SIGN})"
+    rf"|(?:{_OPEN}[+\-*/<>=])*+(?:{_OPEN}[~!@#^&|`?%])(?:{_OPEN}{_SIGN})*+"
+    rf"|(?:{_OPEN}[+\-*/<>=])*{_OPEN}[*/<>=]|(?!--)[+\-])"
 )
 _DOLLAR = r"\$\$[^$]*+(?:\$(?!\$)[^$]*+)*+\$\$"
 _TAGGED = rf"\$(?P<tag>{_START}[^\x00-/:-@\[-^`{{-\x7f]*+)\$[^$]*+(?:\$(?!(?P=tag)\$)[^$]*+)*+\$(?P=tag)\$"
@@ -74,14 +76,15 @@ def _token(dollar: str) -> str:
 
 
 _LEADING = re.compile(_SKIP)
-# Most often a blank follows, no comment: the first branch makes that case half as dear.
-_AFTER = rf"(?:{_BLANK}*+(?![\-/])|{_SKIP})"
+# Most often a blank follows, no comment: the first branches make that case half as dear.
+_AFTER = rf"(?: ?+(?![-/ \t\n\r\f\v])|{_BLANK}*+(?![-/])|{_SKIP})"
 _FAST = re.compile(rf"({_token(_DOLLAR)}){_AFTER}")
 _SLOW = re.compile(rf"({_token(_DOLLAR + '|' + _TAGGED)}){_AFTER}")
 _SPECIAL = re.compile(
     rf"(?P<special>{_DIRECTIVE}[^\n\r]*+|(?=/\*\+){_COMMENT}){_PLAIN_SKIP}"
     rf"|(?:{_token(_DOLLAR + '|' + _TAGGED)}){_PLAIN_SKIP}"
 )
+_BLANKS = re.compile(rf"{_BLANK}*+")
 _PLAIN_LEADING = re.compile(_PLAIN_SKIP)
 _HAS_TAG = re.compile(rf"\${_START}[^\x00-/:-@\[-^`{{-\x7f]*+\$")
 _SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
@@ -133,6 +136,16 @@ def special_comments(text: str) -> list[Special]:
         else:
             found.append(Special(count, match.start(), comment))
     return found
+
+
+def after_blanks(text: str, start: int) -> int:
+    """Return where the blanks and comments that start at ``start`` end."""
+    return _LEADING.match(text, start).end()  # type: ignore[union-attr]
+
+
+def blanks_end(text: str, start: int) -> int:
+    """Return where the blanks that start at ``start`` end."""
+    return _BLANKS.match(text, start).end()  # type: ignore[union-attr]
 
 
 def lower(word: str) -> str:

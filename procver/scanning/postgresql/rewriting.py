@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from procver.errors import SourceError
 from procver.objects import AFTER, DEFINITION, SETTING, Edit, Name, Statement
-from procver.scanning.postgresql.lexer import is_string
+from procver.scanning.postgresql.lexer import blanks_end, is_string
 from procver.scanning.postgresql.names import quote, quote_part, quoted, too_long
 from procver.scanning.postgresql.reading import Reading
 from procver.scanning.postgresql.unit import Literal, Role, Unit, read_literal
@@ -42,8 +42,7 @@ class _Rewriter:
         return tuple(found)
 
     def _statement(self, lo: int, hi: int, role: str) -> Statement:
-        spans = self.unit.spans()
-        start, end = spans[lo][0], spans[hi - 1][1]
+        start, end = self.unit.stretch(lo, hi)
         edits = self._setting(lo) if role == SETTING else []
         self._edits(self.unit, lo, hi, edits)
         edits = self._with_explicit(edits, start, end)
@@ -58,26 +57,24 @@ class _Rewriter:
 
     def _setting(self, lo: int) -> list[Edit]:
         """Make SET end with the transaction."""
-        spans = self.unit.spans()
         word = self.unit.folded[lo + 1]
         if word == "local":
             return []
         if word == "session":
-            return [Edit(*spans[lo + 1], "LOCAL")]
-        end = spans[lo][1]
+            return [Edit(*self.unit.span(lo + 1), "LOCAL")]
+        end = self.unit.span(lo)[1]
         return [Edit(end, end, " LOCAL")]
 
     def _edits(self, unit: Unit, lo: int, hi: int, edits: list[Edit]) -> None:
         if not (unit.marks or unit.aliases or unit.bodies):
             return
-        spans = unit.spans()
         for i in unit.marks.keys() | unit.aliases.keys():
             if not lo <= i < hi:
                 continue
             if i in unit.marks:
                 self._mark(unit, i, edits)
             if i in unit.aliases:
-                end = spans[i][1]
+                end = unit.span(i)[1]
                 self._add(unit, end, end, unit.aliases[i], edits)
         for i, body in unit.bodies.items():
             if lo <= i < hi:
@@ -97,11 +94,10 @@ class _Rewriter:
 
     def _mark(self, unit: Unit, i: int, edits: list[Edit]) -> None:
         role, name = unit.marks[i]
-        start, end = unit.spans()[i]
+        start, end = unit.span(i)
         written = unit.written[i]
         if role is Role.DROPPED:
-            gap = unit.text[end : unit.spans()[i + 1][0]]
-            self._add(unit, start, end + len(gap) if gap.isspace() else end, "", edits)
+            self._add(unit, start, blanks_end(unit.text, end), "", edits)
         elif role is Role.INDEX:
             self._index(unit, i, edits)
         else:
@@ -122,7 +118,7 @@ class _Rewriter:
             raise SourceError(
                 f"the index name {problem}", line=unit.line(i), hint="give the index a shorter name"
             )
-        start, end = unit.spans()[i]
+        start, end = unit.span(i)
         self._add(unit, start, end, text, edits)
 
     # ---- explicit references -----------------------------------------------------------------

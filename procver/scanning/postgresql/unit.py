@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from enum import Enum
-from itertools import islice
 from typing import NamedTuple
 
 from procver.errors import SourceError
 from procver.objects import LineIndex, Name
 from procver.scanning.postgresql.lexer import (
     UNTERMINATED,
+    after_blanks,
     fold,
     is_string,
     lex,
@@ -111,9 +111,16 @@ class Unit:
         self._token = token
         self._base: int | None = None
         self._spans: list[tuple[int, int]] | None = None
+        self._starts: dict[str, list[int]] = {}
         self._lines: LineIndex | None = None
         if not UNTERMINATED.isdisjoint(self.distinct):
             refuse_unterminated(text, self.line_at)
+
+    def stretch(self, lo: int, hi: int) -> tuple[int, int]:
+        """Return [start, end) of the statement of tokens [lo, hi), between two semicolons."""
+        start = after_blanks(self.text, self.span(lo - 1)[1] if lo else 0)
+        end = self.span(hi)[0] if hi < len(self.written) else len(self.text)
+        return start, start + len(self.text[start:end].rstrip(" \t\n\r\f\v"))
 
     def strings(self) -> list[str]:
         """Return the distinct string literals, those that were lexed as bodies left out."""
@@ -128,18 +135,45 @@ class Unit:
             self._spans = list(tokens(self.text))
         return self._spans
 
-    def start_of(self, index: int) -> int:
-        """Return the offset of token ``index`` in the unit's text, reading no further."""
-        if self._spans is not None:
-            return self._spans[index][0]
-        return next(islice(tokens(self.text), index, None))[0]
+    def span(self, index: int) -> tuple[int, int]:
+        """Return [start, end) of token ``index``, without looking at all tokens if it can."""
+        if self._spans is None:
+            token = self.written[index]
+            starts = self._starts.get(token) or self._find(token)
+            if starts:
+                start = starts[self._nth(token, index)]
+                return start, start + len(token)
+        return self.spans()[index]
+
+    def _nth(self, token: str, index: int) -> int:
+        return self.written[:index].count(token)
+
+    def _find(self, token: str) -> list[int]:
+        """Return where ``token`` stands, if it is found in the text as often as as a token.
+
+        Then no comment, string or longer word holds it, so that each find is a token. Only for
+        words, which cannot overlap each other, and for what stands alone.
+        """
+        is_alone = token[0] == "$" and len(token) > 40
+        if not (is_alone or token == ";" or token.isidentifier()):
+            return []
+        count = self.text.count(token)
+        if count != self.written.count(token):
+            return []
+        starts: list[int] = []
+        at = -1
+        for _ in range(count):
+            at = self.text.find(token, at + 1)
+            starts.append(at)
+        self._starts[token] = starts
+        return starts
 
     def place(self, offset: int) -> int:
         """Return the offset in the file of ``offset`` in the unit's text."""
         if self._parent is None or self.literal is None:
             return offset
         if self._base is None:
-            self._base = self._parent.place(self._parent.start_of(self._token))
+            self._base = self._parent.place(self._parent.span(self._token)[0])
         return self._base + self.literal.place(offset)
 
     def line_at(self, offset: int) -> int:
@@ -154,7 +188,7 @@ class Unit:
         """Return the line of the file on which token ``index`` starts."""
         if not self.written:
             return 1
-        return self.line_at(self.start_of(min(index, len(self.written) - 1)))
+        return self.line_at(self.span(min(index, len(self.written) - 1))[0])
 
     def error(self, index: int, message: str, hint: str) -> SourceError:
         """Return an error at token ``index``."""
