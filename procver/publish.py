@@ -156,41 +156,43 @@ def create(
     """
     steps = tuple(steps)
     _refuse_taken(database, project, steps)
-    versions = _prepared(project, database, known, steps)
-    units, subjects = writing.creation(known.project_id, versions)
-    made = units_done = 0
+    prepared = _Prepared(project, database, known, steps)
+    subjects: list[Subject] = []
+    units = writing.creation(known.project_id, prepared, subjects)
+    committed = 0
     try:
         for index in database.run(known.project_id, known.generation, units):
-            units_done = index + 1
+            committed = index + 1
             if progress:
-                made = sum(isinstance(s, Call) and s.query == "add_versions" and len(s.argument["versions"])
-                           for s in units[index].steps) + made  # fmt: skip
-                progress(made, len(steps))
+                progress(min(committed * writing.BATCH_OBJECTS, len(steps)), len(steps))
     except DdlError as error:
         raise _explained(error, subjects, project) from None
-    return units_done
+    return committed
 
 
-def _prepared(
-    project: Project, database: Database, known: Known, steps: tuple[Create, ...]
-) -> Iterator[NewVersion]:
-    restored = {s.known.id: s for s in steps if s.known is not None}
-    namesakes: set[tuple[str, str]] = set()
-    first = [s.member for s in steps if s.member and not s.known and not s.previous]
-    calls = [Call("definitions", {"ids": list(restored)})]
-    if first:
+class _Prepared:
+    """The versions of a plan's steps, made ready one by one while earlier ones are being created."""
+
+    def __init__(
+        self, project: Project, database: Database, known: Known, steps: tuple[Create, ...]
+    ) -> None:
+        restored = [s.known.id for s in steps if s.known is not None]
+        first = [s.member for s in steps if s.member and not s.known and not s.previous]
         names = [{**_target(m.name), "kind": str(m.kind)} for m in first]
-        calls.append(Call("unmanaged_namesakes", {"names": names}))
-    found = database.read(*calls)
-    definitions = {row[0]: row for row in found[0]}
-    if first:
-        namesakes = {(row[0], row[1]) for row in found[1]}
-    for step in steps:
-        if step.known is not None:
-            row = definitions[step.known.id]
-            yield _again(step, row[1], row[2], row[9], known)
-        elif step.member is not None:
-            yield _fresh(step, project, namesakes)
+        definitions, namesakes = database.read(
+            Call("definitions", {"ids": restored}), Call("unmanaged_namesakes", {"names": names})
+        )
+        self._definitions = {row[0]: row for row in definitions}
+        self._namesakes = {(row[0], row[1]) for row in namesakes}
+        self._project, self._known, self._steps = project, known, steps
+
+    def __iter__(self) -> Iterator[NewVersion]:
+        for step in self._steps:
+            if step.known is not None:
+                row = self._definitions[step.known.id]
+                yield _again(step, row[1], row[2], row[9], self._known)
+            elif step.member is not None:
+                yield _fresh(step, self._project, self._namesakes)
 
 
 def _target(name: Name) -> dict[str, str]:

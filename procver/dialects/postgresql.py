@@ -13,6 +13,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -155,27 +156,33 @@ class PostgresqlDatabase:
 
     def run(self, project_id: int, generation: int, units: Iterable[Unit]) -> Iterator[int]:
         """See `Database.run`."""
-        todo = list(units)
+        source = iter(units)
+        window: deque[Unit] = deque()  # sent, or to be sent again, and not known to be committed
         done = tries = 0
-        while done < len(todo):
-            before = done
+        while True:
             try:
-                for _ in self._pipeline(project_id, generation + done, todo[done:], done):
+                for _ in self._pipeline(project_id, generation + done, window, source, done):
+                    window.popleft()
                     yield done
-                    done += 1
+                    done, tries = done + 1, 0
+                return
             except _BusyError as busy:
-                tries = 0 if done > before else tries + 1
+                tries += 1
                 if tries >= PATIENCE:
                     raise busy.error from None
                 time.sleep(min(5.0, 0.05 * 2**tries) * random.uniform(0.5, 1.5))
 
     def _pipeline(
-        self, project_id: int, generation: int, units: list[Unit], first: int
+        self,
+        project_id: int,
+        generation: int,
+        window: deque[Unit],
+        source: Iterator[Unit],
+        first: int,
     ) -> Iterator[None]:
         """Send all units without waiting; yield once for each that the server committed."""
         connection = self._connection
         sent: deque[tuple[int, Call | Ddl | None, psycopg.RawCursor[Any]]] = deque()
-        committed = 0
 
         def send(unit: int, sql: bytes, step: Call | Ddl | None, argument: Any = None) -> None:
             cursor = psycopg.RawCursor(connection)
@@ -190,9 +197,14 @@ class PostgresqlDatabase:
                 commits += step is None and cursor.statusmessage == "COMMIT"
             return commits
 
+        def fresh() -> Iterator[Unit]:
+            for unit in source:
+                window.append(unit)
+                yield unit
+
         try:
             with connection.pipeline():
-                for index, unit in enumerate(units):
+                for index, unit in enumerate(chain(tuple(window), fresh())):
                     send(index, b"BEGIN", None)
                     hold = {
                         "project_id": project_id,
@@ -209,15 +221,16 @@ class PostgresqlDatabase:
                             send(index, self._queries[step.query], step, step.argument)
                     send(index, b"COMMIT", None)
                     for _ in range(settle()):
-                        committed += 1
                         yield
         except psycopg.Error as error:
             for _ in range(settle()):
-                committed += 1
                 yield
             place = sent[0] if sent else None
             self._rollback()
             self._raise(error, place, first)
+        except BaseException:
+            self._rollback()
+            raise
         for _ in range(settle()):
             yield
 

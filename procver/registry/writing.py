@@ -6,7 +6,7 @@ what the registry says of it can never part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from procver.dialects import Call, Ddl, Unit
@@ -55,31 +55,33 @@ class Subject(NamedTuple):
     statement: int
 
 
-def creation(project_id: int, versions: Iterable[NewVersion]) -> tuple[list[Unit], list[Subject]]:
-    """Return the units that create ``versions`` in order, and what each `Ddl.subject` in them means."""
-    units: list[Unit] = []
-    subjects: list[Subject] = []
+def creation(
+    project_id: int, versions: Iterable[NewVersion], subjects: list[Subject]
+) -> Iterator[Unit]:
+    """Yield the units that create ``versions`` in order, as they are taken.
+
+    Args:
+        project_id: the project.
+        versions: what to create, dependencies first.
+        subjects: filled with what each `Ddl.subject` in the units means.
+    """
     batch: list[NewVersion] = []
     size = 0
-
-    def flush() -> None:
-        nonlocal batch, size
-        if batch:
-            units.append(_batch(project_id, batch, subjects))
-            batch, size = [], 0
-
     for version in versions:
         length = sum(len(text) for text, _ in version.definition)
         # Settings end with their transaction, so a version that has some gets one of its own.
         alone = any(role == SETTING for _, role in version.definition)
-        if alone or len(batch) >= BATCH_OBJECTS or size + length > BATCH_CHARACTERS:
-            flush()
+        full = len(batch) >= BATCH_OBJECTS or size + length > BATCH_CHARACTERS
+        if batch and (alone or full):
+            yield _batch(project_id, batch, subjects)
+            batch, size = [], 0
         batch.append(version)
         size += length
         if alone:
-            flush()
-    flush()
-    return units, subjects
+            yield _batch(project_id, batch, subjects)
+            batch, size = [], 0
+    if batch:
+        yield _batch(project_id, batch, subjects)
 
 
 def _batch(project_id: int, batch: Sequence[NewVersion], subjects: list[Subject]) -> Unit:
