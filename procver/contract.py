@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from procver.errors import ConflictError, SourceError, StaleLockError
+from procver.errors import ConflictError, SourceError
 from procver.fingerprint import fingerprints
 from procver.graph import components
 from procver.lock import Entry, Lock
@@ -93,21 +93,22 @@ def _newest(lock: Lock, label: str | None) -> str:
     return str(entry.number) if entry else "none"
 
 
-def build(contents: Contents, lock: Lock, scanner: Scanner, suffix: str) -> Contract:
-    """Return the contract of the sources under ``lock``, which must hold all their fingerprints.
+def build(
+    contents: Contents, prints: Mapping[Name, str], lock: Lock, scanner: Scanner, suffix: str
+) -> Contract:
+    """Return the contract of the sources.
+
+    Args:
+        contents: the sources.
+        prints: their fingerprints, from `number`.
+        lock: a lock that holds all of these.
+        scanner: of the project's dialect.
+        suffix: the pattern of physical names.
 
     Raises:
-        StaleLockError: the lock lacks some.
         SourceError: a name is too long once suffixed, or objects refer to each other in a cycle through a view.
         ConflictError: two names would collide.
     """
-    prints, _, added = number(contents, lock)
-    if added:
-        names = ", ".join(entry.name for entry in added[:5]) + (" ..." if len(added) > 5 else "")
-        raise StaleLockError(
-            f"procver.lock lacks {len(added)} version(s): {names}",
-            hint="run `procver lock` and commit procver.lock",
-        )
     order: list[tuple[Name, bool]] = []
     edges = {name: analysis.references for name, analysis in contents.analyses.items()}
     for component in components(edges):
@@ -119,7 +120,7 @@ def build(contents: Contents, lock: Lock, scanner: Scanner, suffix: str) -> Cont
     for name, deferred in order:
         analysis, label = contents.analyses[name], contents.labels[name]
         found = lock.number(label, prints[name])
-        assert found is not None  # `added` was empty
+        assert found is not None  # it holds all prints
         leaf = physical_leaf(name.leaf, found, suffix)
         _check_name(name, leaf, label, contents, scanner)
         physical = Name(name.schema, leaf)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from procver.contract import Contents, Contract, build, number
 from procver.errors import StaleLockError
@@ -17,6 +18,14 @@ from procver.project.config import load as load_config
 from procver.project.sources import Sources
 from procver.project.sources import load as load_sources
 from procver.scanning import Scanner, scanner_for
+
+
+class Numbered(NamedTuple):
+    """Fingerprints by name, the lock that holds all of them, and what had to be added for that."""
+
+    prints: Mapping[Name, str]
+    lock: Lock
+    added: tuple[Entry, ...]
 
 
 class Project:
@@ -68,16 +77,19 @@ class Project:
         """Return the name that a label or other spelling stands for."""
         return self.scanner.parse(label, self.config.default_schema)
 
-    def lock(self, *, base: str | None = None) -> tuple[Lock, tuple[Entry, ...]]:
-        """Return the lock that the sources need, and what it has beyond the file's or ``base``'s.
+    @cached_property
+    def numbered(self) -> Numbered:
+        """The sources' fingerprints and the lock that holds all of them, from the lock file.
 
-        Args:
-            base: a git revision to start from, whatever state the file is in.
+        Raises:
+            LockError: the lock file cannot be read.
+            SourceError: a pin names a version that the lock does not hold.
         """
-        config = self.config
-        start = lockfile.read_at(config, base) if base else lockfile.read(config)
-        _, extended, added = number(self.contents, start)
-        return extended, added
+        return Numbered(*number(self.contents, lockfile.read(self.config)))
+
+    def rebased(self, base: str) -> Numbered:
+        """Return the same from the lock file as it is at a git revision, whatever state the file is in."""
+        return Numbered(*number(self.contents, lockfile.read_at(self.config, base)))
 
     def contract(self, *, locked: bool = True) -> Contract:
         """Return the contract of the sources, completing the lock file first unless ``locked``.
@@ -85,22 +97,21 @@ class Project:
         Raises:
             StaleLockError: ``locked``, and the lock file lacks versions.
         """
-        lock, added = self.lock()
+        prints, lock, added = self.numbered
         if added and locked:
-            names = ", ".join(entry.name for entry in added[:5]) + (
-                " ..." if len(added) > 5 else ""
-            )
+            names = ", ".join(entry.name for entry in added[:5])
             raise StaleLockError(
-                f"procver.lock lacks {len(added)} version(s): {names}",
+                f"procver.lock lacks {len(added)} version(s): {names}{' ...' if len(added) > 5 else ''}",
                 hint="run `procver lock` and commit procver.lock",
             )
-        contract = build(self.contents, lock, self.scanner, self.config.suffix)
+        contract = build(self.contents, prints, lock, self.scanner, self.config.suffix)
         if added:
             lockfile.write(self.config, lock)
         return contract
 
-    def remarks(self, lock: Lock) -> list[tuple[str, Note]]:
+    def remarks(self) -> list[tuple[str, Note]]:
         """Return what the scanner left undecided, and mentions of versions by number, each with its file."""
+        lock = self.numbered.lock
         found: list[tuple[str, Note]] = []
         for source in sorted(self.sources.by_name.values(), key=lambda source: source.path):
             found += ((source.path, note) for note in source.analysis.notes)

@@ -36,7 +36,7 @@ def read_strings(
     EXECUTE, format(), a cast to regclass. What RAISE prints does not count.
 
     Args:
-        unit: the text; strings that are bodies of their own are skipped.
+        unit: the text.
         names: what is managed.
         findings: where the notes go.
         lo: first token.
@@ -48,6 +48,9 @@ def read_strings(
     """
     words: dict[str, None] = {}
     for token in unit.strings():
+        at = positions(unit.folded, (token,), lo, hi)
+        if not at:
+            continue
         for chain in _CHAIN.findall(token):
             parts = [identifier(fold(part.strip())) for part in chain.split(".")]
             words.update(dict.fromkeys(parts))
@@ -55,7 +58,7 @@ def read_strings(
             found = names.find(schema, parts[1] if len(parts) > 1 else parts[0], _ANY)
             if found is None:
                 continue
-            for i in positions(unit.folded, (token,), lo, hi):
+            for i in at:
                 if _is_printed(unit.folded, i):
                     continue
                 if schema is not None or (not is_raw and _is_dynamic(unit.folded, i)):

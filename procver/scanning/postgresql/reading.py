@@ -39,7 +39,9 @@ class Reading:
         findings: notes, fixed versions, recursion.
         directives: what its ``-- procver:`` comments say.
         words: every identifier in it.
-        spans: explicit references that stand in code: (unit, token of the leaf) by span.
+        spans: the explicit references of a template.
+        bodies: token of ``unit`` to the unit that was lexed from its content. (The bodies know
+            their parent, so this must not be in the parent: cycles are dear to collect.)
     """
 
     unit: Unit
@@ -48,6 +50,7 @@ class Reading:
     directives: Directives = field(default_factory=Directives)
     words: dict[str, None] = field(default_factory=dict)
     spans: Sequence[Span] = ()
+    bodies: dict[int, Unit] = field(default_factory=dict)
 
 
 def read(text: str, default_schema: str, managed: Managed, spans: Sequence[Span] = ()) -> Reading:
@@ -229,7 +232,7 @@ class _Reader:
         names = self.names
         path = self.managed.search_path if routine.path is None else routine.path
         names = names.on(path)
-        body = self.unit.body(routine.body)
+        body = self.reading.bodies[routine.body] = self.unit.body(routine.body)
         self._comments(body)
         candidates = self._candidates(body)
         self._strings(body, names, 0, len(body.folded))
@@ -251,7 +254,7 @@ class _Reader:
     # ---- explicit references -----------------------------------------------------------------
 
     def _explicit(self) -> None:
-        units = [self.unit, *self.unit.bodies.values()]
+        units = [self.unit, *self.reading.bodies.values()]
         for span in self.reading.spans:
             name = span.name
             if name not in self.managed.kinds and name != self.own.name:

@@ -66,8 +66,6 @@ class _Rewriter:
         return [Edit(end, end, " LOCAL")]
 
     def _edits(self, unit: Unit, lo: int, hi: int, edits: list[Edit]) -> None:
-        if not (unit.marks or unit.aliases or unit.bodies):
-            return
         for i in unit.marks.keys() | unit.aliases.keys():
             if not lo <= i < hi:
                 continue
@@ -76,7 +74,9 @@ class _Rewriter:
             if i in unit.aliases:
                 end = unit.span(i)[1]
                 self._add(unit, end, end, unit.aliases[i], edits)
-        for i, body in unit.bodies.items():
+        if unit is not self.unit:
+            return
+        for i, body in self.reading.bodies.items():
             if lo <= i < hi:
                 self._edits(body, 0, len(body.folded), edits)
 
@@ -136,8 +136,8 @@ class _Rewriter:
         """Return ``text`` as it must be written at an offset of the file, strings considered."""
         for i, (start, end) in enumerate(unit.spans()):
             if unit.place(start) <= offset < unit.place(end - 1) + 1:
-                if i in unit.bodies:
-                    body = unit.bodies[i]
+                if unit is self.unit and i in self.reading.bodies:
+                    body = self.reading.bodies[i]
                     inner = self._escaped(body, offset, text)
                     return body.literal.escape(inner) if body.literal else inner
                 if is_string(unit.folded[i]):

@@ -23,6 +23,7 @@ class Shape:
     def __init__(self, reading: Reading) -> None:
         self.references: dict[Name, int] = {}
         self._out: list[str] = []
+        self._unit, self._bodies = reading.unit, reading.bodies
         layout = reading.layout
         toks = reading.unit.folded
         for lo, hi in layout.settings:
@@ -49,7 +50,8 @@ class Shape:
 
     def _tokens(self, unit: Unit, lo: int, hi: int) -> None:
         toks, out = unit.folded, self._out
-        special = unit.marks.keys() | unit.bodies.keys() | unit.hints.keys() | unit.raw
+        bodies = self._bodies if unit is self._unit else {}
+        special = unit.marks.keys() | bodies.keys() | unit.hints.keys() | unit.raw
         at = lo
         for i in sorted(special):
             if not lo <= i < hi:
@@ -58,8 +60,8 @@ class Shape:
             at = i + 1
             if i in unit.hints:
                 out.append(unit.hints[i])
-            if i in unit.bodies:
-                body = unit.bodies[i]
+            if i in bodies:
+                body = bodies[i]
                 out.append(_OPEN)
                 self._tokens(body, 0, len(body.folded))
                 out.append(_CLOSE)

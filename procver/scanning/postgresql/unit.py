@@ -85,7 +85,6 @@ class Unit:
         distinct: the folded tokens, each once, in order of appearance.
         marks: token index to decision.
         aliases: token index after which an alias goes, to the text that goes there.
-        bodies: token index of a string to the unit that was lexed from its content.
         hints: token index to the optimizer hints that stand before it.
         raw: tokens that are bodies in another language.
     """
@@ -104,7 +103,6 @@ class Unit:
         self.distinct = dict.fromkeys(self.folded)
         self.marks: dict[int, Mark] = {}
         self.aliases: dict[int, str] = {}
-        self.bodies: dict[int, Unit] = {}
         self.hints: dict[int, str] = {}
         self.raw: set[int] = set()
         self._parent = parent
@@ -123,11 +121,10 @@ class Unit:
         return start, start + len(self.text[start:end].rstrip(" \t\n\r\f\v"))
 
     def strings(self) -> list[str]:
-        """Return the distinct string literals, those that were lexed as bodies left out."""
+        """Return the distinct string literals."""
         if "'" not in self.text and "$" not in self.text:
             return []
-        bodies = [self.folded[i] for i in self.bodies]
-        return [token for token in self.distinct if is_string(token) and token not in bodies]
+        return [token for token in self.distinct if is_string(token)]
 
     def spans(self) -> list[tuple[int, int]]:
         """Return [start, end) of each token in the unit's text."""
@@ -208,8 +205,7 @@ class Unit:
                 "this body is written as a literal that procver does not read",
                 "write the body between $$ and $$",
             )
-        unit = self.bodies[index] = Unit(content[0], self, index, content[1])
-        return unit
+        return Unit(content[0], self, index, content[1])
 
 
 def read_literal(token: str) -> tuple[str, Literal] | None:
