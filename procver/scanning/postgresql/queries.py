@@ -7,7 +7,7 @@ from collections.abc import Callable
 from procver.objects import Name
 from procver.scanning.postgresql.expressions import Expressions
 from procver.scanning.postgresql.keywords import NO_TABLE_NAME
-from procver.scanning.postgresql.names import ROUTINES, label, quote_part
+from procver.scanning.postgresql.names import label, quote_part
 from procver.scanning.postgresql.walker import Chain, Scope
 
 _CLAUSES = frozenset(
@@ -127,7 +127,7 @@ class Queries(Expressions):
             if token == "(" or token == "[":
                 i = self.close(i, hi) + 1
                 continue
-            if token in words and self._is_clause(token, i, lo):
+            if token in words and self._is_clause(token, i, lo, clause):
                 segments.append((clause, start, i))
                 if token == "into":
                     if clause == "":
@@ -142,13 +142,17 @@ class Queries(Expressions):
         segments.append((clause, start, hi))
         return segments
 
-    def _is_clause(self, token: str, i: int, lo: int) -> bool:
+    def _is_clause(self, token: str, i: int, lo: int, clause: str) -> bool:
         if i == lo:
             return True
         before = self.toks[i - 1]
         if before in (".", "as"):
             return False
+        if token == "for":
+            return before != "collation"
         if token == "from":
+            if before == "rows" and clause in ("from", "using"):
+                return False  # ROWS FROM (...)
             return before != "distinct" or self.toks[i - 2] not in ("is", "not")
         if token == "group":
             return before != "within"
@@ -183,8 +187,8 @@ class Queries(Expressions):
                 self._items(lo, hi, scope, named)
             elif clause == "for":
                 self._locking(lo, hi, scope)
-            elif clause == "" and self.toks[lo] == "table":
-                self.relation(self.chain(lo + 1, hi), scope)
+            elif clause == "" and (table := self.seek(lo, hi, ("table",))) < min(lo + 2, hi):
+                self.relation(self.chain(table + 1, hi), scope)
             elif clause == "window":
                 for a, b in self.split(lo, hi):
                     self.expression(a + 1, b, scope)
@@ -328,31 +332,34 @@ class Queries(Expressions):
 
     def _rows_from(self, i: int, hi: int, scope: Scope, later: Later) -> int:
         end = self.close(i, hi)
-        first = True
-        for a, b in self.split(i + 1, end):
+        routines: list[tuple[int, Name]] = []
+        for number, (a, b) in enumerate(self.split(i + 1, end)):
             if not self.is_name(a):
                 continue
             chain = self.chain(a, b)
-            if first:
+            if number == 0:
                 self._expose(self.toks[chain.parts[-1]], None, scope)
-            first = False
-            name = self.decide(chain.parts, ROUTINES, "call")
+            name = self.call(chain)
             later.append(self._reader(chain.end, b, scope))
             if name is not None:
-                written = self.unit.written[chain.parts[-1]]
-                self.findings.note(
-                    self.unit,
-                    chain.parts[-1],
-                    "column-name",
-                    f"the column of {label(name)} in ROWS FROM is named after the function, so"
-                    " its name changes with every version",
-                    f"name it: ROWS FROM (...) AS {written}({written}, ...)",
-                    name,
-                )
+                routines.append((chain.parts[-1], name))
         i = end + 1
         if self.tok(i) == "with" and self.tok(i + 1) == "ordinality":
             i += 2
-        return self._alias(i, hi, scope, later)[1]
+        _, after = self._alias(i, hi, scope, later)
+        are_named = after > i and self.toks[after - 1] == ")"
+        for at, name in () if are_named else routines:
+            written = self.unit.written[at]
+            self.findings.note(
+                self.unit,
+                at,
+                "column-name",
+                f"the column of {label(name)} in ROWS FROM is named after the function, so its"
+                " name changes with every version",
+                f"name it: ROWS FROM (...) AS {written}({written}, ...)",
+                name,
+            )
+        return after
 
     # ---- data changes ----------------------------------------------------------------------
 

@@ -40,8 +40,12 @@ class Statements(Queries):
         word = self.toks[lo]
         if word in _QUERIES or word == "(":
             self.query(lo, hi, scope)
-        elif word in ("call", "execute", "set", "do", "notify", "fetch", "move", "declare"):
-            self._with_query(lo + 1, hi, scope)
+        elif word in ("call", "execute", "set", "do", "notify", "fetch", "move"):
+            self.expression(lo + 1, hi, scope)
+        elif word == "declare":
+            start = self.seek(lo, hi, ("for",)) + 1
+            if start < hi:
+                self.query(start, hi, scope)
         elif word in ("lock", "truncate", "analyze", "vacuum", "cluster", "refresh"):
             self._relations(lo + 1, hi, scope)
         elif word == "copy":
@@ -51,19 +55,14 @@ class Statements(Queries):
                 self.take(target, scope)
         elif word == "explain":
             start = self.seek(lo, hi, _QUERIES)
-            self.query(start, hi, scope) if start < hi else None
+            if start < hi:
+                self.query(start, hi, scope)
         elif word == "create" and "index" in self.toks[lo : lo + 3]:
             self.index(lo, hi, scope)
         elif word == "create" and "trigger" in self.toks[lo : lo + 5]:
             self.trigger(lo, hi, scope)
         else:
             self._definition(lo, hi, scope)
-
-    def _with_query(self, lo: int, hi: int, scope: Scope) -> None:
-        start = self.seek(lo, hi, ("select", "with", "values"))
-        self.expression(lo, start, scope)
-        if start < hi:
-            self.query(start, hi, scope)
 
     def _relations(self, lo: int, hi: int, scope: Scope) -> None:
         """Read ``[TABLE] [ONLY] name [(columns)] [, ...]`` and what follows it."""

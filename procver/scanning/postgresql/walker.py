@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from procver.objects import Kind, Name
-from procver.scanning.postgresql.keywords import NO_TABLE_NAME
+from procver.scanning.postgresql.keywords import COL_NAME, NO_TABLE_NAME
 from procver.scanning.postgresql.lexer import identifier
 from procver.scanning.postgresql.names import RELATIONS, ROUTINES, Found, Names, label, quote
 from procver.scanning.postgresql.unit import Mark, Role, Unit
@@ -246,7 +246,12 @@ class Walker(ABC):
         return self.decide(chain.parts, RELATIONS, "relation")
 
     def call(self, chain: Chain) -> Name | None:
-        """Decide on a name that is called; return the routine if it is managed."""
+        """Decide on a name that is called; return the routine if it is managed.
+
+        Words with a call syntax of their own (``substring(x FROM 2)``) are the server's.
+        """
+        if len(chain.parts) == 1 and self.toks[chain.parts[0]] in COL_NAME:
+            return None
         return self.decide(chain.parts, ROUTINES, "call")
 
     def type_name(self, parts: tuple[int, ...]) -> None:

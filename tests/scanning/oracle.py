@@ -1,0 +1,391 @@
+"""A second opinion on references: the same renaming, done on PostgreSQL's own parse trees.
+
+`renamed` takes the tree of one statement (as pglast's nested dicts) and puts the physical names
+where the server's rules say that a managed object is meant. A text that the scanner rewrote must
+parse into exactly that tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pglast.parser import parse_sql
+
+from procver.objects import Kind, Name
+from procver.scanning.postgresql.keywords import COL_NAME
+
+Tree = Any
+_NO_MEANING = (
+    "location",
+    "stmt_location",
+    "stmt_len",
+    "list_start",
+    "list_end",
+    "rexpr_list_start",
+    "rexpr_list_end",
+)
+_ROWS = {
+    "row_to_json",
+    "to_json",
+    "to_jsonb",
+    "json_agg",
+    "jsonb_agg",
+    "array_agg",
+    "count",
+    "hstore",
+}
+
+
+def tree(text: str) -> list[Tree]:
+    """Return the statements of ``text`` without their locations."""
+    return [_bare(raw.stmt(skip_none=True)) for raw in parse_sql(text)]
+
+
+def _bare(node: Tree) -> Tree:
+    if isinstance(node, dict):
+        return {key: _bare(value) for key, value in node.items() if key not in _NO_MEANING}
+    if isinstance(node, (list, tuple)):
+        return [_bare(item) for item in node]
+    return node
+
+
+class Scope:
+    def __init__(self, parent: Scope | None, ctes: set[str] | None = None) -> None:
+        self.parent = parent
+        self.names: dict[str, Name | None] = {}
+        self.ctes = ctes or set()
+
+    def find(self, name: str) -> tuple[bool, Name | None]:
+        scope: Scope | None = self
+        while scope:
+            if name in scope.names:
+                return True, scope.names[name]
+            scope = scope.parent
+        return False, None
+
+    def reads(self, name: Name) -> bool:
+        scope: Scope | None = self
+        while scope:
+            if name in scope.names.values():
+                return True
+            scope = scope.parent
+        return False
+
+    def is_cte(self, name: str) -> bool:
+        scope: Scope | None = self
+        while scope:
+            if name in scope.ctes:
+                return True
+            scope = scope.parent
+        return False
+
+
+class Renamer:
+    """Puts physical names into a tree.
+
+    Args:
+        kinds: the managed objects.
+        path: the search path.
+        physical: the leaf of the version of a managed object.
+    """
+
+    def __init__(
+        self, kinds: dict[Name, Kind], path: tuple[str, ...], physical: Callable[[Name], str]
+    ) -> None:
+        self.kinds = kinds
+        self.path = path
+        self.physical = physical
+        self.count = 0
+        self.own: Name | None = None
+        self.parameters: frozenset[str] = frozenset()
+
+    def _find(self, parts: list[str], *, routine: bool) -> Name | None:
+        if len(parts) > 2 or (routine and len(parts) == 1 and parts[0] in COL_NAME):
+            return None
+        for schema in self.path if len(parts) == 1 else parts[:1]:
+            name = Name(schema, parts[-1])
+            kind = self.kinds.get(name)
+            if kind is not None and kind.is_routine == routine:
+                return name
+        return None
+
+    def leaf(self, name: Name) -> str:
+        self.count += 1
+        return self.physical(name)
+
+    # ---- tree walk
+
+    def visit(self, node: Tree, scope: Scope) -> None:
+        if isinstance(node, list):
+            for item in node:
+                self.visit(item, scope)
+            return
+        if not isinstance(node, dict):
+            return
+        kind = node.get("@")
+        method = getattr(self, f"visit_{kind}", None)
+        if method is not None:
+            method(node, scope)
+        else:
+            self.children(node, scope)
+
+    def children(self, node: Tree, scope: Scope, skip: tuple[str, ...] = ()) -> None:
+        for key, value in node.items():
+            if key not in skip and isinstance(value, (dict, list)):
+                self.visit(value, scope)
+
+    def with_clause(self, node: Tree, scope: Scope) -> Scope:
+        clause = node.get("withClause")
+        inner = Scope(scope)
+        if clause:
+            names = [cte["ctename"] for cte in clause["ctes"]]
+            if clause.get("recursive"):
+                inner.ctes |= set(names)
+            for cte in clause["ctes"]:
+                self.visit(cte["ctequery"], inner)
+                inner.ctes.add(cte["ctename"])
+        return inner
+
+    def visit_SelectStmt(self, node: Tree, outer: Scope, named: bool = True) -> None:
+        around = self.with_clause(node, outer)
+        if node["op"]["name"] != "SETOP_NONE":
+            self.visit_select(node["larg"], around, named)
+            self.visit_select(node["rarg"], around, named)
+            self.children(node, Scope(around), ("larg", "rarg", "withClause"))
+            return
+        scope = Scope(around)
+        for item in node.get("fromClause", ()):
+            self.expose(item, scope)
+        for item in node.get("fromClause", ()):
+            self.from_item(item, scope)
+        self.targets(node.get("targetList", ()), scope, named)
+        self.children(node, scope, ("fromClause", "targetList", "withClause", "intoClause"))
+
+    def visit_select(self, node: Tree, scope: Scope, named: bool) -> None:
+        self.visit_SelectStmt(node, scope, named)
+
+    def targets(self, items: Any, scope: Scope, named: bool = True) -> None:
+        for item in items:
+            figured = None if item.get("name") else self.figure(item["val"])
+            before = self.count
+            if figured and named and self._find(figured, routine=True):
+                item["name"] = figured[-1]
+            self.visit(item["val"], scope)
+            assert self.count >= before
+
+    def figure(self, node: Tree) -> list[str] | None:
+        """The server's FigureColname, where it finds a function."""
+        kind = node.get("@")
+        if kind == "FuncCall":
+            return [part["sval"] for part in node["funcname"]]
+        if kind in ("TypeCast", "CollateClause"):
+            return self.figure(node["arg"])
+        if kind == "A_Indirection":
+            if any(
+                part.get("@") == "String" or part.get("@") == "A_Star"
+                for part in node["indirection"]
+            ):
+                return None
+            return self.figure(node["arg"])
+        if kind == "CaseExpr" and node.get("defresult"):
+            return self.figure(node["defresult"])
+        return None
+
+    # ---- FROM
+
+    def expose(self, item: Tree, scope: Scope) -> None:
+        kind = item["@"]
+        alias = item.get("alias", {}).get("aliasname")
+        if kind == "JoinExpr":
+            self.expose(item["larg"], scope)
+            self.expose(item["rarg"], scope)
+        elif kind == "RangeTableSample":
+            self.expose(item["relation"], scope)
+        elif kind == "RangeVar":
+            scope.names[alias or item["relname"]] = None if alias else self.relation(item, scope)
+        elif kind == "RangeFunction":
+            first = item["functions"][0][0]
+            figured = alias or (self.function_name(first) or [""])[-1]
+            scope.names[figured] = None
+        if alias:
+            scope.names[alias] = None
+
+    def function_name(self, node: Tree) -> list[str] | None:
+        return [part["sval"] for part in node["funcname"]] if node["@"] == "FuncCall" else None
+
+    def relation(self, item: Tree, scope: Scope | None) -> Name | None:
+        if item.get("catalogname"):
+            return None
+        schema = item.get("schemaname")
+        if schema is None and scope is not None and scope.is_cte(item["relname"]):
+            return None
+        parts = [item["relname"]] if schema is None else [schema, item["relname"]]
+        return self._find(parts, routine=False)
+
+    def from_item(self, item: Tree, scope: Scope) -> None:
+        kind = item["@"]
+        if kind == "RangeVar":
+            name = self.relation(item, scope)
+            if name:
+                item["relname"] = self.leaf(name)
+        elif kind == "JoinExpr":
+            self.from_item(item["larg"], scope)
+            self.from_item(item["rarg"], scope)
+            self.visit(item.get("quals"), scope)
+        elif kind == "RangeFunction":
+            function = item["functions"][0][0]
+            parts = self.function_name(function)
+            name = parts and self._find(parts, routine=True)
+            if name and not item.get("is_rowsfrom") and "alias" not in item:
+                item["alias"] = {"@": "Alias", "aliasname": name.leaf}
+            self.children(item, scope)
+        elif kind == "RangeSubselect":
+            around = scope
+            if not item.get("lateral"):
+                around = Scope(scope.parent, scope.ctes)
+            self.visit(item["subquery"], around)
+        elif kind == "RangeTableSample":
+            self.from_item(item["relation"], scope)
+            self.children(item, scope, ("relation",))
+        else:
+            self.children(item, scope)
+
+    # ---- data changes
+
+    def changed(self, node: Tree, scope: Scope) -> None:
+        relation = node["relation"]
+        name = self.relation(relation, None)
+        alias = relation.get("alias", {}).get("aliasname")
+        scope.names[alias or relation["relname"]] = None if alias else name
+        if name:
+            relation["relname"] = self.leaf(name)
+
+    def visit_InsertStmt(self, node: Tree, outer: Scope) -> None:
+        around = self.with_clause(node, outer)
+        scope = Scope(around)
+        self.changed(node, scope)
+        if node.get("selectStmt"):
+            self.visit(node["selectStmt"], around)
+        self.visit(node.get("onConflictClause"), scope)
+        self.returning(node, scope)
+
+    def returning(self, node: Tree, scope: Scope) -> None:
+        clause = node.get("returningClause") or {}
+        self.targets(node.get("returningList", clause.get("exprs", ())), scope)
+
+    def visit_UpdateStmt(self, node: Tree, outer: Scope) -> None:
+        self.change_from(node, outer, "fromClause")
+
+    def visit_DeleteStmt(self, node: Tree, outer: Scope) -> None:
+        self.change_from(node, outer, "usingClause")
+
+    def change_from(self, node: Tree, outer: Scope, clause: str) -> None:
+        scope = Scope(self.with_clause(node, outer))
+        self.changed(node, scope)
+        for item in node.get(clause, ()):
+            self.expose(item, scope)
+        for item in node.get(clause, ()):
+            self.from_item(item, scope)
+        for item in node.get("targetList", ()):
+            self.children(item, scope)
+        self.visit(node.get("whereClause"), scope)
+        self.returning(node, scope)
+
+    def visit_MergeStmt(self, node: Tree, outer: Scope) -> None:
+        scope = Scope(self.with_clause(node, outer))
+        self.changed(node, scope)
+        self.expose(node["sourceRelation"], scope)
+        self.from_item(node["sourceRelation"], scope)
+        self.visit(node["joinCondition"], scope)
+        for clause in node.get("mergeWhenClauses", ()):
+            self.visit(clause, scope)
+        self.returning(node, scope)
+
+    # ---- expressions
+
+    def visit_CreateStmt(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope, ("relation",))
+
+    def visit_IntoClause(self, node: Tree, scope: Scope) -> None:
+        """What is created is no version."""
+
+    def visit_DropStmt(self, node: Tree, scope: Scope) -> None:
+        """What is dropped is no version."""
+
+    def visit_ViewStmt(self, node: Tree, scope: Scope) -> None:
+        self.visit(node["query"], scope)
+
+    def visit_RangeVar(self, node: Tree, scope: Scope) -> None:
+        name = self.relation(node, scope)
+        if name:
+            node["relname"] = self.leaf(name)
+
+    def visit_FuncCall(self, node: Tree, scope: Scope) -> None:
+        parts = [part["sval"] for part in node["funcname"]]
+        args = node.get("args", [])
+        name = self._find(parts, routine=True)
+        if name:
+            node["funcname"][-1]["sval"] = self.leaf(name)
+        if parts[-1] in _ROWS and len(args) == 1 and len(parts) == 1:
+            self.whole_row(args[0], scope)
+        self.children(node, scope, ("funcname",))
+
+    def whole_row(self, node: Tree, scope: Scope) -> None:
+        if (
+            node.get("@") == "ColumnRef"
+            and len(node["fields"]) == 1
+            and (node["fields"][0]["@"] == "String")
+        ):
+            _, name = scope.find(node["fields"][0]["sval"])
+            if name:
+                node["fields"][0]["sval"] = self.leaf(name)
+
+    def visit_A_Indirection(self, node: Tree, scope: Scope) -> None:
+        if node["indirection"][0]["@"] in ("String", "A_Star"):
+            self.whole_row(node["arg"], scope)
+        self.children(node, scope)
+
+    def visit_TypeName(self, node: Tree, scope: Scope) -> None:
+        names = node.get("names", [])
+        if node.get("pct_type"):
+            names = names[:-1]
+        name = self._find([part["sval"] for part in names], routine=False) if names else None
+        if name:
+            names[-1]["sval"] = self.leaf(name)
+        self.children(node, scope, ("names",))
+
+    def visit_ColumnRef(self, node: Tree, scope: Scope) -> None:
+        fields = node["fields"]
+        words = [part.get("sval", "*") for part in fields]
+        if len(words) == 2:
+            is_exposed, name = scope.find(words[0])
+            if name:
+                fields[0]["sval"] = self.leaf(name)
+            elif (
+                not is_exposed
+                and self.own
+                and words[0] == self.own.leaf
+                and (words[1] in self.parameters)
+            ):
+                fields[0]["sval"] = self.leaf(self.own)
+        elif len(words) == 3:
+            name = self._find(words[:2], routine=False)
+            if name and scope.reads(name):
+                fields[1]["sval"] = self.leaf(name)
+            elif self.own and words[0] == self.own.leaf and words[1] in self.parameters:
+                fields[0]["sval"] = self.leaf(self.own)
+
+    def visit_LockingClause(self, node: Tree, scope: Scope) -> None:
+        for relation in node.get("lockedRels", ()):
+            _, name = scope.find(relation["relname"])
+            if name:
+                relation["relname"] = self.leaf(name)
+
+    def rename(self, statement: Tree, *, named: bool = True) -> Tree:
+        """Put physical names into ``statement``, in place, and return it."""
+        if statement["@"] == "SelectStmt":
+            self.visit_SelectStmt(statement, Scope(None), named)
+        else:
+            self.visit(statement, Scope(None))
+        return statement
