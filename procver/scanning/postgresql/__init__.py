@@ -58,7 +58,7 @@ class PostgresqlScanner:
             shape=shape.digest(),
             references=tuple(references),
             recursive=reading.findings.recursive,
-            fixed=tuple(reading.findings.fixed),
+            fixed=tuple(sorted(reading.findings.fixed)),
             pins=tuple(reading.directives.pins.items()),
             revision=reading.directives.revision,
             notes=_notes(reading),

@@ -9,6 +9,7 @@ from procver.objects import Kind
 from procver.scanning.postgresql.lexer import identifier, is_string, lower
 
 SCANNED_LANGUAGES = frozenset({"sql", "plpgsql"})
+_UNICODE = ('u&"', 'U&"')
 _ROUTINES = {"function": Kind.FUNCTION, "procedure": Kind.PROCEDURE}
 
 
@@ -91,7 +92,7 @@ def read_head(toks: list[str], lo: int, hi: int) -> Definition | None:
     if toks[i : i + 3] == ["if", "not", "exists"]:
         dropped += (i, i + 1, i + 2)
         i += 3
-    if i >= hi or not identifier(toks[i]):
+    if i >= hi or not (identifier(toks[i]) or toks[i][:3] in _UNICODE):
         return None
     name = [i]
     i += 1

@@ -47,7 +47,7 @@ class Directives:
             line = unit.line_at(comment.start)
             word, _, rest = match[1].partition(" ")
             rest = rest.strip()
-            if word == "requires" and rest:
+            if word == "requires" and rest and not rest.endswith(","):
                 for text in _ITEM.findall(rest):
                     name = _managed_name(text.strip(), line, default_schema, managed, own)
                     if name != own:

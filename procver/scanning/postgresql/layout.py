@@ -98,20 +98,21 @@ def read_header(text: str, default_schema: str) -> Header:
     """
     if "\x00" not in text:
         toks = [fold(text[a:b]) for a, b in islice(tokens(text), _HEADER_TOKENS)]
-        if UNTERMINATED.isdisjoint(toks):
-            path: tuple[str, ...] | None = None
-            for lo, hi in statements(toks):
-                if toks[lo] == "set":
-                    path = _search_path(toks, lo, hi) or path
-                elif toks[lo] == "create":
-                    definition = read_head(toks, lo, hi)
-                    if definition and definition.after + 1 < len(toks):
-                        found = _name(toks, definition, path, default_schema)
-                        if found is not None and not definition.temporary:
-                            return Header(found, definition.kind)
+        path: tuple[str, ...] | None = None
+        for lo, hi in statements(toks):
+            if toks[lo] == "set":
+                path = _search_path(toks, lo, hi) or path
+            elif toks[lo] == "create":
+                definition = read_head(toks, lo, hi)
+                if definition is None or definition.after + 1 >= len(toks):
                     break
-                elif toks[lo] not in _TRANSACTION and toks[lo] != "drop":
-                    break
+                found = _name(toks, definition, path, default_schema)
+                is_clear = UNTERMINATED.isdisjoint(toks[: definition.after])
+                if found is not None and is_clear and not definition.temporary:
+                    return Header(found, definition.kind)
+                break
+            elif toks[lo] not in _TRANSACTION and toks[lo] != "drop":
+                break
     return read_layout(Unit(refuse_nul(text)), default_schema).own
 
 

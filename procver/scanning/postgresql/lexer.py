@@ -68,6 +68,7 @@ def _token(dollar: str) -> str:
             rf"[bBxX]{_STRING}",
             rf"[uU]&{_STRING}",
             r'[uU]&"[^"]++(?:""[^"]*+)*+"',
+            r"[eE]'",
             _WORD,
             r"/\*",
             r"[\s\S]",
@@ -89,7 +90,10 @@ _PLAIN_LEADING = re.compile(_PLAIN_SKIP)
 _HAS_TAG = re.compile(rf"\${_START}[^\x00-/:-@\[-^`{{-\x7f]*+\$")
 _SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-UNTERMINATED: Final = frozenset({"'", '"', "$", "/*"})
+UNTERMINATED: Final = frozenset({"'", "E'", "e'", '"', "$", "/*"})
+
+
+_UNTERMINATED_WORDS = {"'": "string literal", '"': "quoted name", "*": "comment"}
 
 
 def lex(text: str) -> list[str]:
@@ -240,9 +244,7 @@ def refuse_unterminated(text: str, line_at: Callable[[int], int]) -> None:
                 raise SourceError(
                     "a lone $ is no SQL", line=line, hint="remove it, or make the file a template"
                 )
-        what = {"'": "string literal", '"': "quoted name", "/*": "comment"}.get(
-            token, f"{token} string"
-        )
+        what = _UNTERMINATED_WORDS.get(token[-1], f"{token} string")
         raise SourceError(
             f"the {what} that starts here never ends", line=line, hint=f"close the {what}"
         )
