@@ -187,12 +187,17 @@ class _Prepared:
         self._project, self._known, self._steps = project, known, steps
 
     def __iter__(self) -> Iterator[NewVersion]:
+        to_come = {(step.label, step.number) for step in self._steps}
         for step in self._steps:
-            if step.known is not None:
-                row = self._definitions[step.known.id]
-                yield _again(step, row[1], row[2], row[9], self._known)
-            elif step.member is not None:
-                yield _fresh(step, self._project, self._namesakes)
+            to_come.discard((step.label, step.number))
+            version = self._version(step)
+            yield version._replace(awaits=tuple(n for n in version.requires if n in to_come))
+
+    def _version(self, step: Create) -> NewVersion:
+        if step.known is not None:
+            row = self._definitions[step.known.id]
+            return _again(step, row[1], row[2], row[9], self._known)
+        return _fresh(step, self._project, self._namesakes)
 
 
 def _target(name: Name) -> dict[str, str]:
@@ -215,7 +220,7 @@ def _again(step: Create, definition: Any, privileges: Any, path: str, known: Kno
 
 def _fresh(step: Create, project: Project, namesakes: set[tuple[str, str]]) -> NewVersion:
     member, config = step.member, project.config
-    assert member is not None
+    assert member is not None  # a step without one is restored from the registry
     source = project.sources.by_name[member.name]
     text, spans = project.sources.text(member.name)
     physical = {member.name: member.physical.leaf}

@@ -31,10 +31,12 @@ class Ddl(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """Steps that commit together, in one short transaction that holds the project."""
+    """Steps that commit together, in one short transaction that holds the project.
 
-    steps: tuple[Call | Ddl, ...]
-    setting: bool = False
+    ``steps`` may be made as they are taken, but can be taken again: a unit that met a lock is sent anew.
+    """
+
+    steps: Iterable[Call | Ddl]
 
 
 class DdlError(DatabaseError):

@@ -6,6 +6,8 @@ from procver.dialects import Call, Database
 from procver.known import Known, KnownInstance, KnownRelease, KnownVersion, Membership
 from procver.objects import Kind, Name
 
+KINDS = {kind.value: kind for kind in Kind}
+
 
 def read(database: Database, project: str) -> Known | None:
     """Return all that the registry knows of a project, in one snapshot; None if it does not know it.
@@ -14,10 +16,9 @@ def read(database: Database, project: str) -> Known | None:
         DatabaseError: the registry cannot be read.
     """
     about = {"project": project}
-    projects, versions, needs, releases, instances, memberships, now = database.read(
+    projects, versions, releases, instances, memberships, now = database.read(
         Call("project", about),
         Call("versions", about),
-        Call("dependencies", about),
         Call("releases", about),
         Call("instances", about),
         Call("memberships", about),
@@ -26,21 +27,32 @@ def read(database: Database, project: str) -> Known | None:
     if not projects:
         return None
     project_id, _, _, generation, last_release = projects[0]
-    requires: dict[int, list[int]] = {}
-    for version_id, needed in needs:
-        requires.setdefault(version_id, []).append(needed)
-    known = (
-        KnownVersion(r[0], r[1], r[2], Kind(r[3]), r[4], r[5], r[6], Name(r[7], r[8]), *r[9:])
-        for r in versions
-    )
+    known: dict[tuple[str, int], KnownVersion] = {}
+    needs: dict[int, list[tuple[str, int]]] = {}
+    for row in versions:
+        label, number, version_id, kind, print_, shape, source, schema, leaf, *rest = row
+        physical, state, since, requires, found = rest
+        known[label, number] = KnownVersion(
+            label, number, version_id, KINDS[kind], print_, shape, source, Name(schema, leaf),
+            physical, state, since, found,
+        )  # fmt: skip
+        if requires:
+            needs[version_id] = requires
+    # What was forgotten by `release discard` is nobody's need any more.
+    requirements = {
+        version_id: tuple(
+            version.id for label, number in pairs if (version := known.get((label, number)))
+        )
+        for version_id, pairs in needs.items()
+    }
     return Known(
         project_id=project_id,
         generation=generation,
         last_release=last_release,
         now=now[0][0],
-        versions={(v.label, v.number): v for v in known},
+        versions=known,
         releases=tuple(KnownRelease(*row) for row in releases),
         instances=tuple(KnownInstance(*row) for row in instances),
         memberships=tuple(Membership(*row) for row in memberships),
-        requires={version_id: tuple(needed) for version_id, needed in requires.items()},
+        requires=requirements,
     )

@@ -25,7 +25,7 @@ class NewVersion(NamedTuple):
     """A version ready to be created.
 
     ``definition`` holds each statement with its role (`Statement.role`); ``privileges`` is what the registry's
-    ``carry`` shall do for it, or None.
+    ``carry`` shall do for it, or None; ``awaits`` are those of ``requires`` that come after it: the rest of a cycle.
     """
 
     label: str
@@ -41,11 +41,37 @@ class NewVersion(NamedTuple):
     requires: tuple[tuple[str, int], ...]
     privileges: dict[str, Any] | None = None
     deferred: bool = False
+    awaits: tuple[tuple[str, int], ...] = ()
 
     @property
     def target(self) -> dict[str, str]:
         """Its physical name as the registry's functions take it."""
         return {"schema": self.name.schema, "leaf": self.name.leaf, "kind": str(self.kind)}
+
+    @property
+    def size(self) -> int:
+        """Characters of its definition."""
+        return sum(len(text) for text, _ in self.definition)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has session settings."""
+        return any(role == SETTING for _, role in self.definition)
+
+    def as_row(self) -> dict[str, Any]:
+        """Return what the registry keeps of it."""
+        return {
+            **self.target,
+            "name": self.label,
+            "number": self.number,
+            "fingerprint": self.fingerprint,
+            "shape": self.shape,
+            "source_digest": self.source_digest,
+            "source_path": self.source_path,
+            "physical": self.physical,
+            "definition": self.definition,
+            "requires": self.requires,
+        }
 
 
 class Subject(NamedTuple):
@@ -55,83 +81,88 @@ class Subject(NamedTuple):
     statement: int
 
 
+class Steps:
+    """The steps of a unit, made as they are taken, and remembered in case they have to be taken again."""
+
+    def __init__(self, source: Iterator[Call | Ddl]) -> None:
+        self._source = source
+        self._made: list[Call | Ddl] = []
+
+    def __iter__(self) -> Iterator[Call | Ddl]:
+        yield from self._made
+        for step in self._source:
+            self._made.append(step)
+            yield step
+
+
 def creation(
     project_id: int, versions: Iterable[NewVersion], subjects: list[Subject]
 ) -> Iterator[Unit]:
-    """Yield the units that create ``versions`` in order, as they are taken.
+    """Yield the units that create ``versions`` in order; each is made while its steps are taken.
 
     Args:
         project_id: the project.
         versions: what to create, dependencies first.
         subjects: filled with what each `Ddl.subject` in the units means.
     """
+    source = _Ahead(iter(versions))
+    while source.next is not None:
+        steps = Steps(_batch(project_id, source, subjects))
+        yield Unit(steps)
+        for _ in steps:  # what the taker left
+            pass
+
+
+class _Ahead:
+    """Versions, with a look at the next one."""
+
+    def __init__(self, source: Iterator[NewVersion]) -> None:
+        self._source = source
+        self.next = next(source, None)
+
+    def take(self) -> NewVersion:
+        version = self.next
+        assert version is not None
+        self.next = next(self._source, None)
+        return version
+
+
+def _batch(project_id: int, source: _Ahead, subjects: list[Subject]) -> Iterator[Call | Ddl]:
     batch: list[NewVersion] = []
-    size = 0
-    for version in versions:
-        length = sum(len(text) for text, _ in version.definition)
-        # Settings end with their transaction, so a version that has some gets one of its own.
-        alone = any(role == SETTING for _, role in version.definition)
-        full = len(batch) >= BATCH_OBJECTS or size + length > BATCH_CHARACTERS
-        if batch and (alone or full):
-            yield _batch(project_id, batch, subjects)
-            batch, size = [], 0
-        batch.append(version)
-        size += length
-        if alone:
-            yield _batch(project_id, batch, subjects)
-            batch, size = [], 0
-    if batch:
-        yield _batch(project_id, batch, subjects)
-
-
-def _batch(project_id: int, batch: Sequence[NewVersion], subjects: list[Subject]) -> Unit:
-    first: list[Call | Ddl] = []
-    later: list[Call | Ddl] = []
+    later: list[Ddl] = []
     unchecked: list[dict[str, str]] = []
-    for version, following in zip(batch, (*batch[1:], None), strict=True):
+    size = 0
+    while True:
+        version = source.take()
+        batch.append(version)
+        size += version.size
         if version.deferred and not unchecked:
-            first.append(Call("defer_checks", {"defer": True}))
+            yield Call("defer_checks", {"defer": True})
         if version.deferred:
             unchecked.append(version.target)
         # What follows the definition comes after the grants were carried over, so that it has the last word.
         for index, (text, role) in enumerate(version.definition):
             subjects.append(Subject(version, index))
-            (later if role == AFTER else first).append(Ddl(text, len(subjects) - 1))
-        if unchecked and not (following and following.deferred):
-            first.append(Call("defer_checks", {"defer": False}))
-            first.append(Call("check_bodies", unchecked))
+            step = Ddl(text, len(subjects) - 1)
+            if role == AFTER:
+                later.append(step)
+            else:
+                yield step
+        cycle = version.deferred and source.next is not None and source.next.deferred
+        if unchecked and not cycle:
+            yield Call("defer_checks", {"defer": False})
+            yield Call("check_bodies", unchecked)
             unchecked = []
-    carry = [
-        {"target": version.target, **version.privileges}
-        for version in batch
-        if version.privileges is not None
-    ]
-    middle = [Call("carry", carry)] if carry else []
-    rows = [
-        {
-            "name": v.label,
-            "kind": str(v.kind),
-            "number": v.number,
-            "fingerprint": v.fingerprint,
-            "shape": v.shape,
-            "source_digest": v.source_digest,
-            "source_path": v.source_path,
-            "schema": v.name.schema,
-            "leaf": v.name.leaf,
-            "physical": v.physical,
-            "definition": v.definition,
-        }
-        for v in batch
-    ]
-    edges = [
-        {"name": v.label, "number": v.number, "requires": label, "requires_number": number}
-        for v in batch
-        for label, number in v.requires
-    ]
-    last = [Call("add_versions", {"project_id": project_id, "versions": rows})]
-    if edges:
-        last.append(Call("add_dependencies", {"project_id": project_id, "edges": edges}))
-    return Unit((*first, *middle, *later, *last))
+        # Settings end with their transaction, so a version that has some gets one of its own.
+        full = len(batch) >= BATCH_OBJECTS or size >= BATCH_CHARACTERS
+        if source.next is None or version.alone or source.next.alone or (full and not cycle):
+            break
+    carry = [{"target": v.target, **v.privileges} for v in batch if v.privileges is not None]
+    if carry:
+        yield Call("carry", carry)
+    yield from later
+    rows = [version.as_row() for version in batch]
+    yield Call("add_versions", {"project_id": project_id, "versions": rows})
 
 
 def release(project_id: int, plan: Plan, content: str, versions: list[dict[str, Any]]) -> Unit:

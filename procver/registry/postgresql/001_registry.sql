@@ -25,7 +25,8 @@ CREATE TABLE procver.version (
     schema          text NOT NULL,              -- physical name, unquoted
     leaf            text NOT NULL,
     physical        text NOT NULL,              -- physical name, quoted where needed
-    definition      jsonb NOT NULL,             -- [[text, role], ...] as sent
+    definition      json NOT NULL,              -- [[text, role], ...] as sent
+    requires        json NOT NULL,              -- [[name, number], ...] of the versions that it refers to
     state           text NOT NULL CHECK (state IN ('present', 'condemned', 'dropped')),
     digest          text,                       -- what the catalog said right after its creation, after the server's major version
     privileges      jsonb,                      -- owner, grants and comments: after creation; before its drop
@@ -36,14 +37,6 @@ CREATE TABLE procver.version (
     UNIQUE (project_id, name, number)
 );
 CREATE INDEX version_physical ON procver.version (schema, leaf);
-ALTER TABLE procver.version ALTER COLUMN definition SET COMPRESSION pglz;
-
-CREATE TABLE procver.dependency (
-    version_id      bigint NOT NULL REFERENCES procver.version ON DELETE CASCADE,
-    requires_id     bigint NOT NULL REFERENCES procver.version ON DELETE CASCADE,
-    PRIMARY KEY (version_id, requires_id)
-);
-CREATE INDEX dependency_requires ON procver.dependency (requires_id);
 
 CREATE TABLE procver.release (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -92,6 +85,12 @@ CREATE TABLE procver.event (
 );
 CREATE INDEX event_project ON procver.event (project_id, id);
 
+CREATE VIEW procver.dependency AS
+SELECT v.id AS version_id, r.id AS requires_id
+FROM procver.version v
+CROSS JOIN LATERAL json_array_elements(v.requires) e
+JOIN procver.version r ON r.project_id = v.project_id AND r.name = e ->> 0 AND r.number = (e ->> 1)::int;
+
 CREATE VIEW procver.mapping AS
 SELECT p.name AS project, r.name AS release, p.dialect, p.default_schema,
        v.name, v.kind, v.number AS version, v.physical, v.fingerprint
@@ -112,61 +111,85 @@ BEGIN
     END IF;
 END $$;
 
--- What a catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row per overload,
--- relation and column out. "acl" is exploded, so that "never granted" and "granted by default" read alike.
+-- What a catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row per overload or relation out.
+-- The grants are those in force: "never granted" and "granted by default" read alike.
 CREATE FUNCTION procver.parts(work jsonb)
-RETURNS TABLE (schema text, leaf text, kind text, classid oid, objid oid, part text, owner oid, acl aclitem[],
-               comment text, digest text)
+RETURNS TABLE (schema text, leaf text, kind text, objid oid, part text, owner oid, acl aclitem[])
 LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp      -- deparsed text names every schema, whoever asks
+SET search_path = pg_catalog, pg_temp      -- types are named in full, whoever asks
 AS $$
     WITH item AS MATERIALIZED (
         SELECT n.oid AS namespace, x.schema, x.leaf, x.kind
         FROM jsonb_to_recordset(work) AS x(schema text, leaf text, kind text)
         JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
     )
-    SELECT i.schema, i.leaf, i.kind, 'pg_catalog.pg_proc'::regclass::oid, p.oid,
-           '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')', p.proowner,
-           coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)),
-           pg_catalog.obj_description(p.oid, 'pg_proc'),
-           pg_catalog.md5(concat_ws('|', p.prosrc, pg_catalog.pg_get_function_sqlbody(p.oid), p.prokind, p.prosecdef, p.proleakproof,
-               p.proisstrict, p.proretset, p.provolatile, p.proparallel, p.procost, p.prorows, p.proconfig::text,
-               pg_catalog.format_type(p.prorettype, NULL), p.proargnames::text, p.proargmodes::text))
+    SELECT i.schema, i.leaf, i.kind, p.oid, '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')', p.proowner,
+           coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))
     FROM item i
     JOIN pg_catalog.pg_proc p ON p.proname = i.leaf AND p.pronamespace = i.namespace
     WHERE i.kind IN ('function', 'procedure') AND p.prokind = CASE i.kind WHEN 'procedure' THEN 'p' ELSE p.prokind END
     UNION ALL
-    SELECT i.schema, i.leaf, i.kind, 'pg_catalog.pg_class'::regclass::oid, c.oid, '', c.relowner,
-           coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner)),
-           pg_catalog.obj_description(c.oid, 'pg_class'),
-           pg_catalog.md5(concat_ws('|', c.relkind, c.reloptions::text, pg_catalog.pg_get_viewdef(c.oid)))
+    SELECT i.schema, i.leaf, i.kind, c.oid, '', c.relowner, coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner))
     FROM item i
     JOIN pg_catalog.pg_class c ON c.relname = i.leaf AND c.relnamespace = i.namespace
     WHERE i.kind IN ('view', 'materialized_view') AND c.relkind = CASE i.kind WHEN 'view' THEN 'v' ELSE 'm' END::"char"
 $$;
 
+-- What tells that an object was altered. A view's stored rule names others by OID, and so does not survive a dump: its
+-- digest begins with its own OID, and is not compared where that is another one.
+CREATE FUNCTION procver.digests(work jsonb) RETURNS TABLE (schema text, leaf text, digest text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp      -- types are named in full, whoever asks
+AS $$
+    SELECT p.schema, p.leaf, string_agg(coalesce(
+               (SELECT pg_catalog.md5(concat_ws('|', f.prosrc, pg_catalog.pg_get_function_sqlbody(f.oid), f.prokind, f.prosecdef,
+                           f.proleakproof, f.proisstrict, f.proretset, f.provolatile, f.proparallel, f.procost, f.prorows,
+                           f.proconfig::text, pg_catalog.format_type(f.prorettype, NULL), f.proargnames::text,
+                           f.proargmodes::text))
+                FROM pg_catalog.pg_proc f WHERE p.part <> '' AND f.oid = p.objid),
+               (SELECT c.oid || ':' || pg_catalog.md5(concat_ws('|', c.relkind, c.reloptions::text, r.ev_action::text))
+                FROM pg_catalog.pg_class c
+                LEFT JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
+                WHERE p.part = '' AND c.oid = p.objid)), ',' ORDER BY p.part)
+    FROM procver.parts(work) p
+    GROUP BY p.schema, p.leaf
+$$;
+
+-- Grants as data: [[grantee, privilege, grantable], ...], a null grantee being PUBLIC.
+CREATE FUNCTION procver.acl_json(acl aclitem[]) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_agg(jsonb_build_array(
+               CASE a.grantee WHEN 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END,
+               a.privilege_type, a.is_grantable) ORDER BY a.grantee, a.privilege_type)
+    FROM pg_catalog.aclexplode(acl) a
+$$;
+
 -- Owner, grants, comments of objects as data: what `procver.grant_as` puts back.
 CREATE FUNCTION procver.privileges(work jsonb) RETURNS TABLE (schema text, leaf text, privileges jsonb)
 LANGUAGE sql STABLE AS $$
+    WITH part AS MATERIALIZED (
+        SELECT p.*, d.description FROM procver.parts(work) p
+        LEFT JOIN pg_catalog.pg_description d ON d.objoid = p.objid AND d.objsubid = 0
+             AND d.classoid = CASE p.part WHEN '' THEN 'pg_catalog.pg_class' ELSE 'pg_catalog.pg_proc' END::regclass
+    ), acl AS MATERIALIZED (  -- most objects have the same grants
+        SELECT a.acl, procver.acl_json(a.acl) AS exploded FROM (SELECT DISTINCT acl FROM part) a
+    ), columns AS (
+        SELECT c.objid, jsonb_object_agg(c.attname, jsonb_build_object('comment', c.description, 'acl', procver.acl_json(c.attacl))) AS columns
+        FROM (SELECT p.objid, a.attname, a.attacl, d.description
+              FROM part p
+              JOIN pg_catalog.pg_attribute a ON a.attrelid = p.objid AND a.attnum > 0 AND NOT a.attisdropped
+              LEFT JOIN pg_catalog.pg_description d ON d.objoid = p.objid AND d.objsubid = a.attnum
+                   AND d.classoid = 'pg_catalog.pg_class'::regclass
+                   AND EXISTS (SELECT FROM pg_catalog.pg_description e WHERE e.objoid = p.objid AND e.objsubid > 0)
+              WHERE p.part = '' AND (a.attacl IS NOT NULL OR d.description IS NOT NULL)) c
+        GROUP BY c.objid
+    )
     SELECT p.schema, p.leaf, jsonb_agg(jsonb_build_object(
-        'part', p.part, 'owner', pg_catalog.pg_get_userbyid(p.owner), 'comment', p.comment,
-        'acl', (SELECT jsonb_agg(jsonb_build_array(
-                           CASE a.grantee WHEN 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END,
-                           a.privilege_type, a.is_grantable)
-                       ORDER BY a.grantee, a.privilege_type)
-                FROM pg_catalog.aclexplode(p.acl) a),
-        'columns', (SELECT jsonb_object_agg(c.attname, jsonb_build_object(
-                           'comment', pg_catalog.col_description(p.objid, c.attnum),
-                           'acl', (SELECT jsonb_agg(jsonb_build_array(
-                                              CASE a.grantee WHEN 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END,
-                                              a.privilege_type, a.is_grantable)
-                                          ORDER BY a.grantee, a.privilege_type)
-                                   FROM pg_catalog.aclexplode(c.attacl) a)))
-                    FROM pg_catalog.pg_attribute c
-                    WHERE p.part = '' AND c.attrelid = p.objid AND c.attnum > 0
-                      AND (c.attacl IS NOT NULL OR pg_catalog.col_description(p.objid, c.attnum) IS NOT NULL))
-    ) ORDER BY p.part)
-    FROM procver.parts(work) p
+        'part', p.part, 'owner', pg_catalog.pg_get_userbyid(p.owner), 'comment', p.description,
+        'acl', a.exploded, 'columns', c.columns) ORDER BY p.part)
+    FROM part p
+    JOIN acl a ON a.acl = p.acl
+    LEFT JOIN columns c ON c.objid = p.objid
     GROUP BY p.schema, p.leaf
 $$;
 
@@ -229,7 +252,8 @@ BEGIN
         END IF;
         PERFORM procver.set_acl(CASE part.part WHEN '' THEN thing ELSE word || ' ' || thing END,
                                 part.owner, part.acl, source -> 'acl');
-        IF part.comment IS NULL AND source ->> 'comment' IS NOT NULL THEN
+        IF source ->> 'comment' IS NOT NULL
+           AND pg_catalog.obj_description(part.objid, CASE part.part WHEN '' THEN 'pg_class' ELSE 'pg_proc' END) IS NULL THEN
             EXECUTE format('COMMENT ON %s %s IS %L', word, thing, source ->> 'comment');
         END IF;
         FOR item IN

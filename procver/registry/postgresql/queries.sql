@@ -9,7 +9,7 @@ FROM procver.project WHERE name = $1::jsonb ->> 'project'
 
 -- name: versions
 SELECT v.name, v.number, v.id, v.kind, v.fingerprint, v.shape, v.source_digest, v.schema, v.leaf, v.physical, v.state,
-       v.condemned_at,
+       v.condemned_at, v.requires,
        CASE WHEN v.kind IN ('function', 'procedure')
             THEN EXISTS (SELECT FROM pg_catalog.pg_proc c WHERE c.proname = v.leaf AND c.pronamespace = n.oid)
             ELSE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relname = v.leaf AND c.relnamespace = n.oid)
@@ -17,13 +17,6 @@ SELECT v.name, v.number, v.id, v.kind, v.fingerprint, v.shape, v.source_digest, 
 FROM procver.version v
 JOIN procver.project p ON p.id = v.project_id
 LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
-WHERE p.name = $1::jsonb ->> 'project'
-
--- name: dependencies
-SELECT d.version_id, d.requires_id
-FROM procver.dependency d
-JOIN procver.version v ON v.id = d.version_id
-JOIN procver.project p ON p.id = v.project_id
 WHERE p.name = $1::jsonb ->> 'project'
 
 -- name: releases
@@ -146,17 +139,11 @@ WITH item AS MATERIALIZED (
     WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 ), work AS MATERIALIZED (
     SELECT coalesce(jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)), '[]') AS work FROM item
-), part AS (
-    SELECT p.schema, p.leaf, current_setting('server_version_num')::int / 10000 || ':' || string_agg(p.digest, ',' ORDER BY p.part) AS digest
-    FROM work CROSS JOIN LATERAL procver.parts(work.work) p
-    GROUP BY p.schema, p.leaf
-), privilege AS (
-    SELECT q.* FROM work CROSS JOIN LATERAL procver.privileges(work.work) q
 )
-SELECT i.id, i.digest, p.digest, i.privileges, q.privileges
+SELECT i.id, i.digest, current_setting('server_version_num')::int / 10000 || ':' || d.digest, i.privileges, p.privileges
 FROM item i
-LEFT JOIN part p ON p.schema = i.schema AND p.leaf = i.leaf
-LEFT JOIN privilege q ON q.schema = i.schema AND q.leaf = i.leaf
+LEFT JOIN procver.digests((SELECT work FROM work)) d ON d.schema = i.schema AND d.leaf = i.leaf
+LEFT JOIN procver.privileges((SELECT work FROM work)) p ON p.schema = i.schema AND p.leaf = i.leaf
 
 -- name: events
 SELECT e.at, e.actor, e.client, e.action, e.subject, e.detail
@@ -182,33 +169,22 @@ SELECT procver.carry($1::jsonb)
 
 -- name: add_versions
 WITH item AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset($1::jsonb -> 'versions') AS x(
+    SELECT * FROM json_to_recordset($1::json -> 'versions') AS x(
         name text, kind text, number int, fingerprint text, shape text, source_digest text, source_path text,
-        schema text, leaf text, physical text, definition jsonb)
-), part AS (
-    SELECT p.schema, p.leaf, current_setting('server_version_num')::int / 10000 || ':' || string_agg(p.digest, ',' ORDER BY p.part) AS digest
-    FROM procver.parts((SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) FROM item)) p
-    GROUP BY p.schema, p.leaf
-), privilege AS (
-    SELECT * FROM procver.privileges((SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) FROM item))
+        schema text, leaf text, physical text, definition json, requires json)
+), work AS MATERIALIZED (
+    SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) AS work FROM item
 )
-INSERT INTO procver.version AS v (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, schema, leaf,
-                                  physical, definition, state, digest, privileges)
-SELECT ($1::jsonb ->> 'project_id')::int, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path,
-       i.schema, i.leaf, i.physical, i.definition, 'present', p.digest, q.privileges
+INSERT INTO procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, schema, leaf,
+                             physical, definition, requires, state, digest, privileges)
+SELECT ($1::json ->> 'project_id')::int, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path,
+       i.schema, i.leaf, i.physical, i.definition, i.requires, 'present',
+       current_setting('server_version_num')::int / 10000 || ':' || d.digest, p.privileges
 FROM item i
-LEFT JOIN part p ON p.schema = i.schema AND p.leaf = i.leaf
-LEFT JOIN privilege q ON q.schema = i.schema AND q.leaf = i.leaf
+LEFT JOIN procver.digests((SELECT work FROM work)) d ON d.schema = i.schema AND d.leaf = i.leaf
+LEFT JOIN procver.privileges((SELECT work FROM work)) p ON p.schema = i.schema AND p.leaf = i.leaf
 ON CONFLICT (project_id, name, number) DO UPDATE
 SET state = 'present', condemned_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges
-
--- name: add_dependencies
-INSERT INTO procver.dependency (version_id, requires_id)
-SELECT v.id, r.id
-FROM jsonb_to_recordset($1::jsonb -> 'edges') AS x(name text, number int, requires text, requires_number int)
-JOIN procver.version v ON v.project_id = ($1::jsonb ->> 'project_id')::int AND v.name = x.name AND v.number = x.number
-JOIN procver.version r ON r.project_id = ($1::jsonb ->> 'project_id')::int AND r.name = x.requires AND r.number = x.requires_number
-ON CONFLICT DO NOTHING
 
 -- name: require_present
 SELECT procver.require_present($1::jsonb -> 'versions')
