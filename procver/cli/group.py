@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from procver import __version__
-from procver.cli.output import Output, show_error
+from procver.cli.output import Output, colour, prepare_streams, show_error
 from procver.dialects import Database, connect
 from procver.errors import ProcverError, UsageError
 from procver.project.config import target_url
@@ -56,34 +56,66 @@ class _Commands(click.Group):
         """Run the command line; see `click.Command.main`."""
         words = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in words
-        if "NO_COLOR" in os.environ:
-            options.setdefault("color", False)
+        options.setdefault("color", colour())
         try:
             status = super().main(words, *rest, **{**options, "standalone_mode": False})
             sys.exit(status if isinstance(status, int) else 0)
-        except ProcverError as error:
-            show_error(error, as_json=as_json)
-            sys.exit(error.exit_code)
-        except click.ClickException as error:
-            if as_json:
-                show_error(UsageError(error.format_message()), as_json=True)
-            else:
-                error.show()
-            sys.exit(2)
-        except (click.Abort, KeyboardInterrupt):
-            click.echo(
-                "interrupted: run the same command again, it goes on where it stopped", err=True
-            )
-            sys.exit(130)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
-        except Exception:
-            traceback.print_exc()
-            click.echo(
-                "error: this is a fault in procver itself; please report the lines above", err=True
-            )
-            sys.exit(70)
+        except (click.ClickException, click.Abort, Exception, KeyboardInterrupt) as error:
+            if isinstance(error, _NO_ARGUMENTS) and not as_json:
+                error.show()
+                sys.exit(2)
+            said = _said(error)
+            show_error(said, as_json=as_json)
+            sys.exit(said.exit_code)
+
+
+class _InterruptedError(ProcverError):
+    """Ctrl-C; 128 plus the signal's number, as a shell counts."""
+
+    code = "interrupted"
+    exit_code = 130
+
+
+class _FaultError(ProcverError):
+    """Something that no part of procver expected; ``EX_SOFTWARE`` of sysexits.h."""
+
+    code = "fault"
+    exit_code = 70
+
+
+_NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
+    getattr(click.exceptions, name)
+    for name in ("NoArgsIsHelpError",)
+    if hasattr(click.exceptions, name)
+)
+"""What click 8.2 and newer raise for a bare ``procver``; its text is the help page."""
+
+
+def _said(error: BaseException) -> ProcverError:
+    """Return what to tell the user of an error, whoever raised it."""
+    if isinstance(error, ProcverError):
+        return error
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "procver"
+        message = (
+            error.format_message().strip()
+            if not isinstance(error, _NO_ARGUMENTS)
+            else "no command was given"
+        )
+        return UsageError(message, hint=f"see: {path} --help")
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        return _InterruptedError(
+            "interrupted", hint="run the same command again: it goes on where it stopped"
+        )
+    traceback.print_exception(error)
+    return _FaultError(
+        f"a fault in procver itself: {type(error).__name__}: {error}",
+        hint="what was done so far is whole: run the same command again; please report the lines on stderr",
+    )
 
 
 class Context:
@@ -184,5 +216,6 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the ``procver`` program."""
+    prepare_streams()
     gc.disable()  # a short life with many small objects: looking for cycles costs a fifth and finds none
     cli()

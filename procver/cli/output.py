@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -13,6 +14,22 @@ import click
 
 from procver.errors import ProcverError, SourceError
 from procver.publish import Progress
+
+
+def colour() -> bool | None:
+    """Return whether to colour what is printed: as NO_COLOR or FORCE_COLOR says, None to ask the stream."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return True if os.environ.get("FORCE_COLOR") else None
+
+
+def prepare_streams() -> None:
+    """Make stdout UTF-8 where it is no terminal, and both streams able to print any name at all."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # JSON and mappings are UTF-8 by definition, whatever the locale of a pipeline's shell.
+            plain = stream is sys.stdout and not stream.isatty()
+            stream.reconfigure(encoding="utf-8" if plain else None, errors="backslashreplace")
 
 
 class Output:
@@ -50,7 +67,7 @@ class Output:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
 
-        console = Console(stderr=True, no_color="NO_COLOR" in os.environ)
+        console = Console(stderr=True, no_color=colour() is False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
             task = bar.add_task(title, total=None)
@@ -69,9 +86,10 @@ def show_error(error: ProcverError, *, as_json: bool) -> None:
             about |= {"file": error.file, "line": error.line}
         click.echo(json.dumps({"error": about}, indent=2, ensure_ascii=False))
         return
-    click.echo(click.style("error: ", fg="red", bold=True) + str(error), err=True)
+    shown = click.style("error: ", fg="red", bold=True) + str(error)
+    click.echo(shown, err=True, color=colour())
     if error.hint:
-        click.echo(click.style(" hint: ", fg="cyan") + error.hint, err=True)
+        click.echo(click.style(" hint: ", fg="cyan") + error.hint, err=True, color=colour())
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -7,6 +7,7 @@ registry takes one JSON document and gives plain rows, so that one round trip se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -133,8 +134,11 @@ def _opener(url: str, dialect: str) -> Callable[[str, Path, tuple[str, ...], flo
         from procver.dialects.postgresql import open_database
 
         return open_database
-    shown = url.split(":", 1)[0]
+    scheme = re.match(
+        r"[A-Za-z][A-Za-z0-9+.-]*(?=://)", url
+    )  # all that may be shown: the rest may hold a password
+    shown = f"begins with {scheme[0]!r}" if scheme else "is no URL"
     raise ConfigError(
-        f"no way to reach a {dialect} target that begins with {shown!r}",
+        f"no way to reach a {dialect} target that {shown}",
         hint="a target is postgresql://user@host:port/database or embedded:",
     )

@@ -12,10 +12,11 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from procver import registry
 from procver.dialects import Call, Database, Ddl, DdlError, Row, Unit
@@ -51,6 +52,10 @@ _HINTS = {
     "57P01": "the connection was closed by the server: run the same command again to go on",
     "57P03": "the server is starting or stopping: try again in a moment",
 }
+
+_ESCAPE = (
+    "write postgresql://user:password@host:5432/database; escape @ : / in a password as %40 %3A %2F"
+)
 
 # psycopg warns of every statement that an earlier error made void; the error itself is what we report.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
@@ -294,24 +299,23 @@ def open_database(
         from procver.dialects.embedded import start
 
         url = start(root, url.removeprefix("embedded:"))
-    secrets: list[str] = []
+    parts: dict[str, Any] = {}
     try:
         parts = psycopg.conninfo.conninfo_to_dict(url)
-        secrets = [str(parts[key]) for key in ("password", "sslpassword") if parts.get(key)]
         parts.setdefault("connect_timeout", "10")
         parts.setdefault("application_name", "procver")
         parts.update(client_encoding="utf8")
         connection = psycopg.connect(autocommit=True, prepare_threshold=None, **parts)  # type: ignore[arg-type]
     except psycopg.ProgrammingError as error:
         raise ConfigError(
-            f"the target's URL cannot be read: {_masked(str(error), url, secrets)}",
-            hint="write postgresql://user:password@host:5432/database; escape @ : / in a password as %40 %3A %2F",
+            f"the target's URL cannot be read: {_masked(str(error).strip(), url, parts)}",
+            hint=_ESCAPE,
         ) from None
     except psycopg.Error as error:
-        message = _masked(str(error).strip(), url, secrets)
+        message = " ".join(_masked(str(error), url, parts).split())
         raise DatabaseError(
-            f"the target cannot be reached: {message}",
-            hint=_login_hint(message),
+            f"the target cannot be reached{_whom(parts)}: {message}",
+            hint=_ESCAPE if _unescaped(parts) else _login_hint(message),
             sqlstate=error.sqlstate,
         ) from None
     if connection.info.server_version < OLDEST_SERVER:
@@ -323,20 +327,44 @@ def open_database(
     return PostgresqlDatabase(connection, search_path, lock_timeout)
 
 
+def _whom(parts: Mapping[str, Any]) -> str:
+    if _unescaped(parts):
+        return ""
+    words = (("database", "dbname"), ("user", "user"))
+    about = [f"{word} {parts[key]}" for word, key in words if parts.get(key)]
+    return f" ({', '.join(about)})" if about else ""
+
+
+def _unescaped(parts: Mapping[str, Any]) -> bool:
+    """Return whether a part of the password was taken for a host or database."""
+    return any("@" in str(parts.get(key, "")) for key in ("host", "dbname"))
+
+
 def _login_hint(message: str) -> str:
-    if "password authentication failed" in message:
+    if "password authentication failed" in message or "no password supplied" in message:
         return _HINTS["28P01"]
+    if re.search(r'role ".*" does not exist', message):
+        return "create the role first, or correct the user in the target"
     if "does not exist" in message:
         return _HINTS["3D000"]
+    if "pg_hba.conf" in message:
+        return _HINTS["28000"]
+    if "too many c" in message or "connection slots" in message:
+        return "wait, or close other connections, then run the same command again"
     return "check that the server runs and that the target names its host, port and database"
 
 
-def _masked(message: str, url: str, secrets: list[str]) -> str:
-    found = re.search(r"//[^/@]*?:([^@]*)@", url)
-    for secret in [*secrets, *(found.groups() if found else ())]:
+def _masked(message: str, url: str, parts: Mapping[str, Any]) -> str:
+    """Return ``message`` without any part of the password in ``url``, however that was written."""
+    secrets = {str(parts[key]) for key in ("password", "sslpassword") if parts.get(key)}
+    written = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    if unquote(written) not in secrets:
+        # With an unescaped @ or / libpq takes the rest of the password for a host, port or database.
+        secrets.update((written, *re.split(r"[@/:?#]", written)))
+    for secret in sorted(secrets, key=len, reverse=True):
         if secret:
             message = message.replace(secret, "***")
-    return re.sub(r"(//[^/@:\s]*):[^@\s]*@", r"\1:***@", message)
+    return message
 
 
 def _translated(error: psycopg.Error, doing: str) -> DatabaseError:
