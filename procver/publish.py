@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from procver import obstacles
 from procver.contract import Contract
 from procver.dialects import Call, Database, DdlError
-from procver.errors import ConflictError, DatabaseError, StalePlanError, UsageError
+from procver.errors import DatabaseError, StalePlanError, UsageError
 from procver.known import Known
 from procver.objects import AFTER, LineIndex, Name, physical_leaf
 from procver.plan import Create, Plan, plan
 from procver.project.config import Config
+from procver.project.templates import SOURCE as TEMPLATE
 from procver.project.workspace import Project
 from procver.registry import writing
 from procver.registry.reading import read
@@ -54,13 +56,10 @@ def preview(project: Project, database: Database, release: str | None) -> tuple[
         ConflictError: the lock is stale, or the database holds other content under a number or release.
         DatabaseError: the registry cannot be read.
     """
-    contract = project.contract()
-    known = (
-        read(database, project.config.name) if database.install(create=False) else None
-    ) or _nothing()
-    found = plan(contract, known, release, project.digests)
-    if known.project_id:
-        _refuse_taken(database, project, found.create)
+    contract = project.draft(locked=True)
+    known = _known(database, project)
+    found = plan(contract, known or _nothing(), release, project.digests)
+    _refuse(database, project, found.create)
     return found, contract
 
 
@@ -89,24 +88,35 @@ def publish(
     """
     check_release_name(release)
     started = time.monotonic()
-    contract = project.contract(locked=locked)
-    database.install()
-    database.enter(project.config.name, project.config.default_schema)
+    contract = project.draft(locked=locked)
     first: Plan | None = None
+    known = _known(database, project)
+    if known is None:
+        # Nothing of ours is there yet, and what would be refused later must not leave a registry behind.
+        first = plan(contract, _nothing(), release, project.digests)
+        _refuse(database, project, first.create)
+        project.keep_lock()
+        database.install()
+        database.enter(project.config.name, project.config.default_schema)
     for _ in range(ROUNDS):
-        known = read(database, project.config.name)
+        known = known or read(database, project.config.name)
         assert known is not None  # entered above
         found = plan(contract, known, release, project.digests)
         first = first or found
         try:
             _execute(project, database, known, found, contract, progress)
         except StalePlanError:
+            known = None
             continue
         return Published(first, contract, time.monotonic() - started)
     raise DatabaseError(
         f"other commands kept writing to the registry: gave up after {ROUNDS} attempts",
         hint="run the same command again: it goes on where it stopped",
     )
+
+
+def _known(database: Database, project: Project) -> Known | None:
+    return read(database, project.config.name) if database.install(create=False) else None
 
 
 def _nothing() -> Known:
@@ -124,8 +134,11 @@ def _execute(
     progress: Progress | None,
 ) -> None:
     done = known.generation
+    _refuse(database, project, found.create)
+    # Before the first version: a number that exists in a database must be in the lock, whatever happens next.
+    project.keep_lock()
     if found.create:
-        done += create(project, database, known, found.create, progress)
+        done += _create(project, database, known, found.create, progress)
     if found.number is not None:
         there = [
             {
@@ -155,7 +168,17 @@ def create(
         DdlError: the server refused a definition; the message names file and line.
     """
     steps = tuple(steps)
-    _refuse_taken(database, project, steps)
+    _refuse(database, project, steps)
+    return _create(project, database, known, steps, progress)
+
+
+def _create(
+    project: Project,
+    database: Database,
+    known: Known,
+    steps: tuple[Create, ...],
+    progress: Progress | None,
+) -> int:
     prepared = _Prepared(project, database, known, steps)
     subjects: list[Subject] = []
     units = writing.creation(known.project_id, prepared, subjects)
@@ -249,6 +272,14 @@ def _fresh(step: Create, project: Project, namesakes: set[tuple[str, str]]) -> N
     )  # fmt: skip
 
 
+def _refuse(database: Database, project: Project, steps: tuple[Create, ...]) -> None:
+    rules = [
+        granted(project.config, s.member.label, s.kind) for s in steps if s.member and not s.known
+    ]
+    roles = {role for rule in rules for role, *_ in rule or () if role is not None}
+    obstacles.refuse(database, project, steps, sorted(roles))
+
+
 def _same_sort(one: Any, other: Any) -> bool:
     return bool(one.is_routine == other.is_routine and one.is_relation == other.is_relation)
 
@@ -263,66 +294,49 @@ def granted(config: Config, label: str, kind: str) -> list[list[Any]] | None:
                 routine = kind in ("function", "procedure")
                 if (privilege.lower() == "execute") == routine:
                     found += [
-                        [None if role.lower() == "public" else role, privilege.upper(), False]
+                        [None if role in ("public", "PUBLIC") else role, privilege.upper(), False]
                         for role in roles
                     ]
     return found
 
 
-def _refuse_taken(database: Database, project: Project, steps: tuple[Create, ...]) -> None:
-    """Refuse to create what exists in the catalog though this project did not make it."""
-    fresh: list[tuple[Name, Create]] = []
-    for step in steps:
-        if step.known is not None:
-            fresh.append((step.known.name, step))
-        elif step.member is not None:
-            fresh.append((step.member.physical, step))
-    if not fresh:
-        return
-    names = [{**_target(n), "routine": s.kind in ("function", "procedure")} for n, s in fresh]
-    taken, lacking = database.read(
-        Call("taken", {"names": names}), Call("missing_schemas", {"names": names})
-    )
-    if lacking:
-        raise DatabaseError(
-            f"schema {lacking[0][0]} does not exist in this database",
-            hint=f"create it with your migration tool: CREATE SCHEMA {lacking[0][0]}",
-        )
-    if taken:
-        schema, leaf, what, owner = taken[0]
-        whose = f"project {owner} published it" if owner and owner != project.config.name else (
-            "procver did not make it")  # fmt: skip
-        raise ConflictError(
-            f"a {what} called {project.scanner.label(Name(schema, leaf))} exists already, and {whose}"
-            + (f" (and {len(taken) - 1} more)" if len(taken) > 1 else ""),
-            hint="rename or drop it, or choose another suffix in procver.toml",
-        )
-
-
 def _explained(error: DdlError, subjects: list[Subject], project: Project) -> DdlError:
     """Turn a server's refusal of a rewritten text into one that names the source's file and line."""
     version, index = subjects[error.step.subject]
-    place = f"{version.source_path}"
-    text, role = version.definition[index]
-    name = next((n for n, s in project.sources.by_name.items() if s.label == version.label), None)
-    if error.position is not None and name is not None:
-        source, spans = project.sources.text(name)
-        statements = project.scanner.rewrite(
-            source, project.config.default_schema, project.sources.managed,
-            _physical_of(version, project), spans,
-        )  # fmt: skip
-        if index < len(statements) and statements[index].text == text:
-            offset = statements[index].locate(error.position)
-            place += f":{LineIndex(source).line(offset)}"
-    after = " (in what follows the definition)" if role == AFTER else ""
+    place, line = version.source_path, _line(error, version, index, project)
+    hint = "correct the source, then run the same command again"
+    if line is None:
+        hint = "what it refers to may be gone or changed: bring that back, then run the same command again"
+    else:
+        rendered = " (of the rendered text)" if place.endswith(TEMPLATE) else ""
+        place += f":{line}{rendered}"
+    after = " (in what follows the definition)" if version.definition[index][1] == AFTER else ""
     message = f"{place}: {version.physical}{after}: {error.message}"
     if error.detail:
         message += f" ({error.detail})"
     return DdlError(
         message, step=error.step, unit=error.unit, position=error.position,
-        hint=error.hint or "correct the source, then run the same command again",
-        sqlstate=error.sqlstate,
+        hint=error.hint or hint, sqlstate=error.sqlstate,
     )  # fmt: skip
+
+
+def _line(error: DdlError, version: NewVersion, index: int, project: Project) -> int | None:
+    """Return the line of the source that was refused; None where the text came from the registry."""
+    try:
+        sources = project.sources
+    except UsageError:  # a restore needs no sources, so they may be in any state
+        return None
+    name = next((n for n, s in sources.by_name.items() if s.label == version.label), None)
+    if name is None:
+        return None
+    source, spans = sources.text(name)
+    statements = project.scanner.rewrite(
+        source, project.config.default_schema, sources.managed,
+        _physical_of(version, project), spans,
+    )  # fmt: skip
+    if index >= len(statements) or statements[index].text != version.definition[index][0]:
+        return None
+    return LineIndex(source).line(statements[index].locate(error.position or 0))
 
 
 def _physical_of(version: NewVersion, project: Project) -> Mapping[Name, str]:

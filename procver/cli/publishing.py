@@ -29,7 +29,9 @@ def lock(context: Context, check: bool, base: str | None) -> None:
     """Give numbers to new versions, in procver.lock, offline."""
     project = context.project
     start = (base or project.config.main) if base is not None else None
-    _, found, added = project.rebased(start) if start else project.numbered
+    numbered = project.rebased(start) if start else project.numbered
+    project.check(numbered)
+    _, found, added = numbered
     document = {
         "added": [
             {"name": e.name, "kind": str(e.kind), "version": e.number, "fingerprint": e.fingerprint}

@@ -97,6 +97,16 @@ class Project:
         Raises:
             StaleLockError: ``locked``, and the lock file lacks versions.
         """
+        contract = self.draft(locked=locked)
+        self.keep_lock()
+        return contract
+
+    def draft(self, *, locked: bool) -> Contract:
+        """Return the contract of the sources, leaving the lock file as it is: see `keep_lock`.
+
+        Raises:
+            StaleLockError: ``locked``, and the lock file lacks versions.
+        """
         prints, lock, added = self.numbered
         if added and locked:
             names = ", ".join(entry.name for entry in added[:5])
@@ -104,10 +114,25 @@ class Project:
                 f"procver.lock lacks {len(added)} version(s): {names}{' ...' if len(added) > 5 else ''}",
                 hint="run `procver lock` and commit procver.lock",
             )
-        contract = build(self.contents, prints, lock, self.scanner, self.config.suffix)
-        if added:
-            lockfile.write(self.config, lock)
-        return contract
+        return build(self.contents, prints, lock, self.scanner, self.config.suffix)
+
+    def keep_lock(self) -> None:
+        """Write the lock file, if the sources need versions that it lacks.
+
+        Raises:
+            UsageError: it cannot be written; the old file is untouched.
+        """
+        if self.numbered.added:
+            lockfile.write(self.config, self.numbered.lock)
+
+    def check(self, numbered: Numbered) -> None:
+        """Refuse what could be numbered but never published.
+
+        Raises:
+            SourceError: a name is too long once suffixed, or objects refer to each other in a cycle through a view.
+            ConflictError: two names would collide.
+        """
+        build(self.contents, numbered.prints, numbered.lock, self.scanner, self.config.suffix)
 
     def remarks(self) -> list[tuple[str, Note]]:
         """Return what the scanner left undecided, and mentions of versions by number, each with its file."""

@@ -43,10 +43,8 @@ WHERE p.name = $1::jsonb ->> 'project'
 SELECT now() WHERE $1::jsonb IS NOT NULL
 
 -- name: taken
--- Which of the physical names exist in the catalog, and which project, if any, published them.
-SELECT x.schema, x.leaf, t.what,
-       (SELECT p.name FROM procver.version v JOIN procver.project p ON p.id = v.project_id
-        WHERE v.schema = x.schema AND v.leaf = x.leaf AND v.state <> 'dropped' LIMIT 1)
+-- Which of the physical names exist in the catalog. Needs no registry: publish asks before it makes one.
+SELECT x.schema, x.leaf, t.what
 FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text, leaf text, routine boolean)
 JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
 CROSS JOIN LATERAL (
@@ -62,10 +60,21 @@ CROSS JOIN LATERAL (
     WHERE NOT x.routine AND c.typname = x.leaf AND c.typnamespace = n.oid AND c.typrelid = 0
 ) t
 
+-- name: owners
+-- Which project published what has these physical names, and as what.
+SELECT DISTINCT p.name, v.name, v.number
+FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text, leaf text)
+JOIN procver.version v ON v.schema = x.schema AND v.leaf = x.leaf AND v.state <> 'dropped'
+JOIN procver.project p ON p.id = v.project_id
+
 -- name: missing_schemas
 SELECT DISTINCT x.schema
 FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text)
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = x.schema)
+
+-- name: missing_roles
+SELECT r FROM jsonb_array_elements_text($1::jsonb -> 'roles') r
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles x WHERE x.rolname = r)
 
 -- name: unmanaged_namesakes
 -- Objects that carry the logical name itself: what the team had before procver, whose grants the first version takes over.

@@ -1,0 +1,109 @@
+"""What stands in the way of creating versions, found before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from procver.dialects import Call, Database, Row
+from procver.errors import ConflictError, DatabaseError, StalePlanError
+from procver.objects import Name
+from procver.plan import Create
+from procver.project.workspace import Project
+
+
+def refuse(
+    database: Database, project: Project, steps: Iterable[Create], roles: Sequence[str]
+) -> None:
+    """Refuse to create what cannot be created here.
+
+    Args:
+        database: where; a registry need not be there yet.
+        project: whose versions.
+        steps: what shall be created.
+        roles: those that ``[grants]`` names for it.
+
+    Raises:
+        DatabaseError: a schema or role is missing.
+        ConflictError: a name is taken by what this project did not make.
+        StalePlanError: another command of this project has just created it.
+    """
+    wanted: dict[Name, Create] = {}
+    for step in steps:
+        if step.known is not None:
+            wanted[step.known.name] = step
+        elif step.member is not None:
+            wanted[step.member.physical] = step
+    if not wanted:
+        return
+    names = [
+        {**_about(name), "routine": step.kind in ("function", "procedure")}
+        for name, step in wanted.items()
+    ]
+    taken, schemas, missing = database.read(
+        Call("taken", {"names": names}),
+        Call("missing_schemas", {"names": names}),
+        Call("missing_roles", {"roles": roles}),
+    )
+    if schemas:
+        schema = _part(project, schemas[0][0])
+        raise DatabaseError(
+            f"schema {schema} does not exist in this database{_more(schemas)}",
+            hint=f"create it with your migration tool: CREATE SCHEMA {schema}",
+        )
+    if missing:
+        role = _part(project, missing[0][0])
+        raise DatabaseError(
+            f"role {role}, which [grants] in procver.toml names, does not exist on this server{_more(missing)}",
+            hint=f"create it with your migration tool: CREATE ROLE {role}; or correct [grants]",
+        )
+    if taken:
+        raise _taken(database, project, wanted, taken)
+
+
+def _taken(
+    database: Database, project: Project, wanted: dict[Name, Create], taken: list[Row]
+) -> ConflictError | StalePlanError:
+    schema, leaf, what = taken[0]
+    name = Name(schema, leaf)
+    message = f"a {what} called {project.scanner.label(name)} exists already, and "
+    for owner, label, number in _owners(database, name):
+        if owner != project.config.name:
+            return ConflictError(
+                f"{message}project {owner} published it{_more(taken)}",
+                hint="give one of the two projects another suffix or schema in procver.toml",
+            )
+        step = wanted[name]
+        if (label, number) == (step.label, step.number):
+            return StalePlanError(
+                f"{message}another command has just published it", hint="run the same command again"
+            )
+        message += f"it is version {number} of {label}"
+        return ConflictError(
+            message + _more(taken),
+            hint="rename one of the two, or choose another suffix in procver.toml",
+        )
+    return ConflictError(
+        f"{message}procver did not make it{_more(taken)}",
+        hint="rename or drop it, or choose another suffix in procver.toml",
+    )
+
+
+def _owners(database: Database, name: Name) -> list[Row]:
+    """Return who published what has this name, as project, label, number; without a registry nobody did."""
+    if not database.install(create=False):
+        return []
+    return database.read(Call("owners", {"names": [_about(name)]}))[0]
+
+
+def _about(name: Name) -> dict[str, Any]:
+    return {"schema": name.schema, "leaf": name.leaf}
+
+
+def _part(project: Project, identifier: str) -> str:
+    """Return one identifier as it has to be written in SQL."""
+    return project.scanner.quote(Name(identifier, "x")).removesuffix(".x")
+
+
+def _more(rows: Sequence[object]) -> str:
+    return f" (and {len(rows) - 1} more)" if len(rows) > 1 else ""
