@@ -122,7 +122,7 @@ class _Printer:
     def beside(self, left: Shown, right: Shown) -> None:
         old, new = list(_table(left)), list(_table(right))
         width = max(len(line) for line in old) + 4
-        rows = zip_longest(old, new, fillvalue="")
+        rows = [*zip_longest(old, new, fillvalue=""), ("", "")]
         for at, line in enumerate(f"{_INDENT}  {one.ljust(width)}{two}" for one, two in rows):
             self._echo(
                 click.style(line.rstrip(), bold=True) if at != 1 and at < 3 else _toned(line)

@@ -39,6 +39,10 @@ class Stage:
         connect(url, dialect="postgresql", root=root, search_path=(SCHEMA,)).close()
         with open_session(url, "procver demo") as session:
             self._check(session)
+            if own and not kept:  # nothing here is to outlive a crash
+                for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                    session.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+                session.execute(b"SELECT pg_catalog.pg_reload_conf()")
             version = session.info.parameter_status("server_version") or "?"
             database = session.info.dbname
         place = "a server of its own" if own else f"database {database}"

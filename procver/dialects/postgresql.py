@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from procver import registry
@@ -38,6 +38,9 @@ QUEUE_TIMEOUT = 60.0
 
 PATIENCE = 8
 """How often a unit that ran into a lock or a deadlock is tried again."""
+
+GROUP = 16
+"""DDL statements sent as one: a message, its parsing and its answer cost as much as a small function."""
 
 _STALE = "PV001"
 _BUSY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
@@ -164,17 +167,22 @@ class PostgresqlDatabase:
         source = iter(units)
         window: deque[Unit] = deque()  # sent, or to be sent again, and not known to be committed
         done = tries = 0
+        group = GROUP
         while True:
             try:
-                for _ in self._pipeline(project_id, generation + done, window, source, done):
+                for _ in self._pipeline(project_id, generation + done, window, source, group):
                     window.popleft()
                     yield done
-                    done, tries = done + 1, 0
+                    done, tries, group = done + 1, 0, GROUP
                 return
-            except _BusyError as busy:
+            except _RefusedError as refused:
+                if refused.grouped:
+                    group = 1  # send that unit again, statement by statement: which one was it?
+                    continue
+                error = refused.translated(done)
                 tries += 1
-                if tries >= PATIENCE:
-                    raise busy.error from None
+                if refused.error.sqlstate not in _BUSY or tries >= PATIENCE:
+                    raise error from None
                 time.sleep(min(5.0, 0.05 * 2**tries) * random.uniform(0.5, 1.5))
 
     def _pipeline(
@@ -183,23 +191,21 @@ class PostgresqlDatabase:
         generation: int,
         window: deque[Unit],
         source: Iterator[Unit],
-        first: int,
+        group: int,
     ) -> Iterator[None]:
         """Send all units without waiting; yield once for each that the server committed."""
-        connection = self._connection
-        sent: deque[tuple[int, Call | Ddl | None, psycopg.RawCursor[Any]]] = deque()
+        sent: deque[_Sent] = deque()
 
-        def send(unit: int, sql: bytes, step: Call | Ddl | None, argument: Any = None) -> None:
-            cursor = psycopg.RawCursor(connection)
-            sent.append((unit, step, cursor))
+        def send(sql: bytes, steps: tuple[Call | Ddl, ...] = (), argument: Any = None) -> None:
+            cursor = psycopg.RawCursor(self._connection)
+            sent.append(_Sent(cursor, steps))
             cursor.execute(sql, None if argument is None else (json.dumps(argument),))
 
         def settle() -> int:
             """Forget the statements that have answered; count the commits among them."""
             commits = 0
-            while sent and sent[0][2].pgresult is not None:
-                _, step, cursor = sent.popleft()
-                commits += step is None and cursor.statusmessage == "COMMIT"
+            while sent and sent[0].cursor.pgresult is not None:
+                commits += sent.popleft().cursor.statusmessage == "COMMIT"
             return commits
 
         def fresh() -> Iterator[Unit]:
@@ -208,63 +214,44 @@ class PostgresqlDatabase:
                 yield unit
 
         try:
-            with connection.pipeline():
+            with self._connection.pipeline():
                 for index, unit in enumerate(chain(tuple(window), fresh())):
-                    send(index, b"BEGIN", None)
-                    hold = {
-                        "project_id": project_id,
-                        "expected": generation + index,
-                        "queue_timeout": f"{QUEUE_TIMEOUT:g}s",
-                        "lock_timeout": f"{self._lock_timeout:g}s",
-                        "search_path": self._path,
-                    }
-                    send(index, self._queries["hold"], Call("hold"), hold)
-                    for step in unit.steps:
-                        if isinstance(step, Ddl):
-                            send(index, step.sql.encode(), step)
+                    send(b"BEGIN")
+                    hold = Call("hold", self._hold(project_id, generation + index))
+                    for steps in _grouped(chain((hold,), unit.steps), group):
+                        first = steps[0]
+                        if isinstance(first, Call):
+                            send(self._queries[first.query], steps, first.argument)
+                        elif len(steps) == 1:
+                            send(first.sql.encode(), steps)
                         else:
-                            send(index, self._queries[step.query], step, step.argument)
-                    send(index, b"COMMIT", None)
+                            texts = [step.sql for step in steps if isinstance(step, Ddl)]
+                            send(self._queries["execute"], steps, texts)
+                    send(b"COMMIT")
+                    self._connection.pgconn.send_flush_request()  # so that progress is heard of
                     for _ in range(settle()):
                         yield
         except psycopg.Error as error:
             for _ in range(settle()):
                 yield
-            place = sent[0] if sent else None
             self._rollback()
-            self._raise(error, place, first)
+            if error.sqlstate == _STALE:
+                raise StalePlanError(str(error.diag.message_primary)) from None
+            raise _RefusedError(error, sent[0].steps if sent else ()) from None
         except BaseException:
             self._rollback()
             raise
         for _ in range(settle()):
             yield
 
-    def _raise(
-        self,
-        error: psycopg.Error,
-        place: tuple[int, Call | Ddl | None, psycopg.RawCursor[Any]] | None,
-        first: int,
-    ) -> None:
-        step = place[1] if place else None
-        if error.sqlstate == _STALE:
-            raise StalePlanError(str(error.diag.message_primary)) from None
-        if isinstance(step, Ddl) and error.sqlstate and error.diag.message_primary:
-            at = error.diag.statement_position
-            translated: DatabaseError = DdlError(
-                error.diag.message_primary,
-                step=step,
-                unit=first + (place[0] if place else 0),
-                position=int(at) - 1 if at else None,
-                hint=error.diag.message_hint or _HINTS.get(error.sqlstate),
-                sqlstate=error.sqlstate,
-                detail=error.diag.message_detail,
-            )
-        else:
-            what = f"the registry's {step.query!r}" if isinstance(step, Call) else "the transaction"
-            translated = _translated(error, f"{what} failed")
-        if error.sqlstate in _BUSY:
-            raise _BusyError(translated) from None
-        raise translated from None
+    def _hold(self, project_id: int, expected: int) -> dict[str, Any]:
+        return {
+            "project_id": project_id,
+            "expected": expected,
+            "queue_timeout": f"{QUEUE_TIMEOUT:g}s",
+            "lock_timeout": f"{self._lock_timeout:g}s",
+            "search_path": self._path,
+        }
 
     def _rollback(self) -> None:
         try:
@@ -278,12 +265,60 @@ class PostgresqlDatabase:
         self._connection.close()
 
 
-class _BusyError(Exception):
-    """A lock or deadlock stood in the way; ``error`` is what to say if it stays so."""
+class _Sent(NamedTuple):
+    """A statement under way, and the steps that it carries."""
 
-    def __init__(self, error: DatabaseError) -> None:
+    cursor: psycopg.RawCursor[Any]
+    steps: tuple[Call | Ddl, ...]
+
+
+class _RefusedError(Exception):
+    """The server refused a statement that carried ``steps``; the transaction was rolled back."""
+
+    def __init__(self, error: psycopg.Error, steps: tuple[Call | Ddl, ...]) -> None:
         super().__init__(str(error))
         self.error = error
+        self.steps = steps
+
+    @property
+    def grouped(self) -> bool:
+        """Whether it cannot be told which step was refused."""
+        answered = self.error.sqlstate is not None and self.error.sqlstate not in _BUSY
+        return answered and len(self.steps) > 1
+
+    def translated(self, unit: int) -> DatabaseError:
+        """Return the error to raise for the unit with this index."""
+        error, step = self.error, self.steps[0] if self.steps else None
+        if isinstance(step, Ddl) and error.sqlstate and error.diag.message_primary:
+            at = error.diag.statement_position
+            return DdlError(
+                error.diag.message_primary,
+                step=step,
+                unit=unit,
+                position=int(at) - 1 if at else None,
+                hint=error.diag.message_hint or _HINTS.get(error.sqlstate),
+                sqlstate=error.sqlstate,
+                detail=error.diag.message_detail,
+            )
+        what = f"the registry's {step.query!r}" if isinstance(step, Call) else "the transaction"
+        return _translated(error, f"{what} failed")
+
+
+def _grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Ddl, ...]]:
+    """Yield each call alone, and neighbouring DDL together, up to ``size``."""
+    group: list[Call | Ddl] = []
+    for step in steps:
+        if isinstance(step, Ddl):
+            group.append(step)
+            if len(group) < size:
+                continue
+        if group:
+            yield tuple(group)
+            group = []
+        if isinstance(step, Call):
+            yield (step,)
+    if group:
+        yield tuple(group)
 
 
 def open_database(

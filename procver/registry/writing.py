@@ -131,6 +131,7 @@ def _batch(project_id: int, source: _Ahead, subjects: list[Subject]) -> Iterator
     batch: list[NewVersion] = []
     later: list[Ddl] = []
     unchecked: list[dict[str, str]] = []
+    awaited: set[tuple[str, int]] = set()
     size = 0
     while True:
         version = source.take()
@@ -148,21 +149,23 @@ def _batch(project_id: int, source: _Ahead, subjects: list[Subject]) -> Iterator
                 later.append(step)
             else:
                 yield step
-        cycle = version.deferred and source.next is not None and source.next.deferred
-        if unchecked and not cycle:
+        awaited.update(version.awaits)
+        awaited.discard((version.label, version.number))
+        # A cycle stays in one transaction: its bodies can only be checked when all of them are there.
+        full = (len(batch) >= BATCH_OBJECTS or size >= BATCH_CHARACTERS) and not awaited
+        # Settings end with their transaction, so a version that has some gets one of its own.
+        end = full or source.next is None or version.alone or source.next.alone
+        if unchecked and (end or not (source.next and source.next.deferred)):
             yield Call("defer_checks", {"defer": False})
             yield Call("check_bodies", unchecked)
             unchecked = []
-        # Settings end with their transaction, so a version that has some gets one of its own.
-        full = len(batch) >= BATCH_OBJECTS or size >= BATCH_CHARACTERS
-        if source.next is None or version.alone or source.next.alone or (full and not cycle):
+        if end:
             break
     carry = [{"target": v.target, **v.privileges} for v in batch if v.privileges is not None]
     if carry:
         yield Call("carry", carry)
     yield from later
-    rows = [version.as_row() for version in batch]
-    yield Call("add_versions", {"project_id": project_id, "versions": rows})
+    yield Call("add_versions", [{"project_id": project_id, **v.as_row()} for v in batch])
 
 
 def release(project_id: int, plan: Plan, content: str, versions: list[dict[str, Any]]) -> Unit:

@@ -317,3 +317,14 @@ BEGIN
         RAISE EXCEPTION 'versions vanished while they were published: %', missing USING ERRCODE = 'PV001';
     END IF;
 END $$;
+
+-- Several statements as one. If one is refused they are sent again one by one: the server then says which.
+CREATE FUNCTION procver.execute(statements json) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    statement text;
+BEGIN
+    FOR statement IN SELECT json_array_elements_text(statements) LOOP
+        EXECUTE statement;
+    END LOOP;
+END $$;

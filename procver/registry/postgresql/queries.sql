@@ -178,15 +178,15 @@ SELECT procver.carry($1::jsonb)
 
 -- name: add_versions
 WITH item AS MATERIALIZED (
-    SELECT * FROM json_to_recordset($1::json -> 'versions') AS x(
-        name text, kind text, number int, fingerprint text, shape text, source_digest text, source_path text,
+    SELECT * FROM json_to_recordset($1::json) AS x(
+        project_id int, name text, kind text, number int, fingerprint text, shape text, source_digest text, source_path text,
         schema text, leaf text, physical text, definition json, requires json)
 ), work AS MATERIALIZED (
     SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) AS work FROM item
 )
 INSERT INTO procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, schema, leaf,
                              physical, definition, requires, state, digest, privileges)
-SELECT ($1::json ->> 'project_id')::int, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path,
+SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path,
        i.schema, i.leaf, i.physical, i.definition, i.requires, 'present',
        current_setting('server_version_num')::int / 10000 || ':' || d.digest, p.privileges
 FROM item i
@@ -286,3 +286,6 @@ FROM procver.parts($1::jsonb) p
 JOIN pg_catalog.pg_proc c ON c.oid = p.objid
 JOIN pg_catalog.pg_language l ON l.oid = c.prolang
 WHERE p.part <> ''
+
+-- name: execute
+SELECT procver.execute($1::json)
