@@ -1,0 +1,312 @@
+"""Faults at exact places: a proxy that sees every statement, commands that can be killed, databases to copy.
+
+The proxy speaks PostgreSQL's protocol (the manual's "Message Formats"). In a pipeline a client sends many statements
+before it reads an answer, so where the server is at any moment is a matter of luck. Stepping, the proxy hands over
+one statement at a time and has the server answer it (a Flush message of its own) before the next: a
+fault at statement n then finds n - 1 statements executed, no more and no less, whatever the client has sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from procver.cli import main as command_line
+from procver.registry import writing
+from tests.servers import Server
+
+PRELOADED = [
+    "tests.faults",
+    "procver.cli.cleanup",
+    "procver.cli.lifecycle",
+    "procver.cli.publishing",
+    "procver.dialects.postgresql",
+    "procver.scanning.postgresql",
+]
+"""Imported once, by the process that commands are forked from."""
+
+FLUSH = b"H\0\0\0\4"
+ANSWERED = b"CIsE"  # CommandComplete, EmptyQueryResponse, PortalSuspended, ErrorResponse
+PATIENCE = 30.0
+
+
+class Cut(Exception):
+    """Raised by a proxy's hook: nothing more passes, in either direction."""
+
+
+class Proxy:
+    """A PostgreSQL server's address at which every statement is seen, and can be stopped, on its way.
+
+    Args:
+        url: the server's.
+        before: called with each statement's number, from 1, and its text, before the server gets it.
+        stepping: hand over each statement only once the one before it was answered.
+
+    Attributes:
+        statements: the text of each statement that came by.
+        syncs: how often a client waited until the server had answered all (``ReadyForQuery``).
+        backends: process ids of the server's backends, one for each connection.
+    """
+
+    def __init__(
+        self, url: str, before: Callable[[int, str], None] | None = None, *, stepping: bool = False
+    ) -> None:
+        self._target = conninfo_to_dict(url)
+        self._before = before
+        self._stepping = stepping
+        self._directory = tempfile.TemporaryDirectory(prefix="pvx")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._threads: list[threading.Thread] = []
+        self._sockets: list[socket.socket] = []
+        self.statements: list[str] = []
+        self.syncs = 0
+        self.backends: list[int] = []
+        self.fault: BaseException | None = None
+
+    @property
+    def url(self) -> str:
+        """Where to connect instead."""
+        user, database = self._target["user"], self._target["dbname"]
+        return f"postgresql://{user}@/{database}?host={self._directory.name}&port=5432"
+
+    def __enter__(self) -> Proxy:
+        self._listener.bind(f"{self._directory.name}/.s.PGSQL.5432")
+        self._listener.listen()
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for one in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        for one in (self._listener, *self._sockets):
+            one.close()
+        self._directory.cleanup()
+        if self.fault is not None and not any(error):
+            raise self.fault
+
+    def _start(self, work: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = self._connect()
+                self._sockets += [client, server]
+                pair = _Pair(client, server)
+                self._start(self._guarded, self._to_server, pair)
+                self._start(self._guarded, self._to_client, pair)
+
+    def _connect(self) -> socket.socket:
+        host, port = str(self._target["host"]), int(self._target.get("port") or 5432)
+        if not host.startswith("/"):
+            return socket.create_connection((host, port))
+        found = socket.socket(socket.AF_UNIX)
+        found.connect(f"{host}/.s.PGSQL.{port}")
+        return found
+
+    def _guarded(self, work: Callable[[_Pair], None], pair: _Pair) -> None:
+        try:
+            work(pair)
+        except Cut:
+            pair.break_off()
+        except OSError:
+            pass  # one side went away: that is what this is for
+        except BaseException as error:
+            self.fault = error
+        finally:
+            pair.half_close(work == self._to_client)
+
+    def _to_server(self, pair: _Pair) -> None:
+        pair.server.sendall(_startup(pair.client))
+        text = ""
+        for kind, body in _messages(pair.client):
+            if kind == b"P":
+                text = body.split(b"\0", 2)[1].decode()
+            elif kind == b"Q":
+                text = body.rstrip(b"\0").decode()
+            if kind in b"EQ":
+                self.statements.append(text)
+                if self._before is not None:
+                    self._before(len(self.statements), text)
+            pair.expect()
+            pair.server.sendall(kind + struct.pack("!i", len(body) + 4) + body)
+            # After a simple query the client itself waits; "Q" has answers of its own number.
+            if kind == b"E" and self._stepping:
+                pair.server.sendall(FLUSH)
+                pair.wait()
+            elif kind == b"S":
+                pair.synced()
+
+    def _to_client(self, pair: _Pair) -> None:
+        for kind, body in _messages(pair.server):
+            if kind == b"K":
+                self.backends.append(struct.unpack("!i", body[:4])[0])
+            pair.client.sendall(kind + struct.pack("!i", len(body) + 4) + body)
+            if kind == b"Z":
+                self.syncs += 1
+                pair.synced()
+            if kind in ANSWERED:
+                pair.answered(failed=kind == b"E")
+
+
+class _Pair:
+    """One connection: a client's socket and the server's, and how far the server has answered."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.client, self.server = client, server
+        self._changed = threading.Condition()
+        self._answers = 0
+        self._failed = self._gone = False
+
+    def expect(self) -> None:
+        """The next answer is to what is sent now."""
+        with self._changed:
+            self._answers = 0
+
+    def answered(self, *, failed: bool) -> None:
+        with self._changed:
+            self._answers += 1
+            self._failed |= failed
+            self._changed.notify()
+
+    def synced(self) -> None:
+        """The server, if it failed, listens again."""
+        with self._changed:
+            self._failed = False
+
+    def wait(self) -> None:
+        """Wait for one answer; after an error there are none until a Sync."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._answers or self._failed or self._gone, PATIENCE)
+
+    def half_close(self, by_server: bool) -> None:
+        """One side has nothing more to say. What the server said last still reaches the client."""
+        if by_server:
+            self.break_off()
+        else:
+            with contextlib.suppress(OSError):
+                self.server.shutdown(socket.SHUT_WR)
+
+    def break_off(self) -> None:
+        """Neither side hears more of the other."""
+        with self._changed:
+            self._gone = True
+            self._changed.notify()
+        for one in (self.client, self.server):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+def _startup(client: socket.socket) -> bytes:
+    head = _exactly(client, 4)
+    return head + _exactly(client, struct.unpack("!i", head)[0] - 4)
+
+
+def _messages(source: socket.socket) -> Iterator[tuple[bytes, bytes]]:
+    while True:
+        kind, length = struct.unpack("!ci", _exactly(source, 5))
+        yield kind, _exactly(source, length - 4)
+
+
+def _exactly(source: socket.socket, size: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < size:
+        part = source.recv(size - len(parts))
+        if not part:
+            raise ConnectionResetError("closed")
+        parts += part
+    return bytes(parts)
+
+
+class Command:
+    """A procver command line in a process of its own that can be killed; ready within milliseconds.
+
+    Args:
+        words: the command line.
+        batch: how many versions are created in one transaction.
+    """
+
+    def __init__(self, words: list[str], batch: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        descriptor, output = tempfile.mkstemp(prefix="pvc")
+        os.close(descriptor)
+        self._output = Path(output)
+        self._process = context.Process(target=_run, args=(words, batch, self._output))
+        self._process.start()
+
+    def kill(self) -> None:
+        """Send SIGKILL; `wait` tells when it is gone."""
+        assert self._process.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float = 60.0) -> tuple[int, str]:
+        """Return exit code and output; the code is negative for a signal."""
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            self.kill()
+            raise AssertionError(f"the command hung: {self._output.read_text('utf-8')}")
+        text = self._output.read_text("utf-8")
+        self._output.unlink()
+        return code, text
+
+
+def _run(words: list[str], batch: int, output: Path) -> None:
+    """What a `Command` does in its process."""
+    descriptor = os.open(output, os.O_WRONLY | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    writing.BATCH_OBJECTS = batch
+    sys.argv = ["procver", *words]
+    command_line()
+
+
+def terminate(url: str, backend: int) -> None:
+    """Terminate a backend as an administrator would, and wait until it is gone."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s)", (backend,))
+        alive = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+        while connection.execute(alive, (backend,)).fetchone():  # its own timeout counts in 100 ms
+            time.sleep(0.002)
+
+
+@contextlib.contextmanager
+def copy_of(server: Server, template: str) -> Iterator[str]:
+    """Copy a database that nobody is connected to; drop the copy at the end."""
+    name = f"copy_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        for attempt in range(50):
+            try:
+                connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+                break
+            except psycopg.errors.ObjectInUse:  # a closed connection takes a moment to end
+                if attempt == 49:
+                    raise
+                time.sleep(0.05)
+        try:
+            yield server.url(name)
+        finally:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
