@@ -115,7 +115,8 @@ def connect(
     """Open a connection to a target.
 
     Args:
-        url: ``postgresql://...`` or ``embedded:[directory]``, variables already expanded.
+        url: ``postgresql://...``, ``embedded:[directory]``, ``mssql://...`` or an ODBC connection string, variables
+            already expanded.
         dialect: the project's dialect, which the URL must fit.
         root: the project's directory, to which an embedded server's data directory is relative.
         search_path: schemas in which the definitions' unqualified names are looked up.
@@ -129,16 +130,29 @@ def connect(
     return opener(url, root, search_path, lock_timeout)
 
 
+_SHAPES = {
+    "postgresql": "a target is postgresql://user@host:port/database or embedded:",
+    "mssql": "a target is mssql://user:password@host:port/database or Driver=...;Server=...;Database=...;",
+}
+
+
 def _opener(url: str, dialect: str) -> Callable[[str, Path, tuple[str, ...], float], Database]:
     if url.startswith(("postgresql://", "postgres://", "embedded:")) and dialect == "postgresql":
         from procver.dialects.postgresql import open_database
 
         return open_database
+    if dialect == "mssql":
+        from procver.dialects.odbc import is_target
+
+        if is_target(url):
+            from procver.dialects.mssql import open_database as open_mssql
+
+            return open_mssql
     scheme = re.match(
         r"[A-Za-z][A-Za-z0-9+.-]*(?=://)", url
     )  # all that may be shown: the rest may hold a password
     shown = f"begins with {scheme[0]!r}" if scheme else "is no URL"
     raise ConfigError(
         f"no way to reach a {dialect} target that {shown}",
-        hint="a target is postgresql://user@host:port/database or embedded:",
+        hint=_SHAPES.get(dialect, "see the target's form in procver.toml"),
     )

@@ -1,0 +1,444 @@
+"""SQL Server, and Babelfish, through pyodbc: one short transaction per unit, serialised by an application lock.
+
+The connection is in autocommit mode and says BEGIN and COMMIT itself: settings and transactions begun in a batch that has
+parameters would end with it (the driver sends such a batch through sp_prepexec). The manual's "SET XACT_ABORT", "SET
+LOCK_TIMEOUT" and "sp_getapplock" are the sources.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from procver import registry
+from procver.dialects import Call, Database, Ddl, DdlError, Row, Unit
+from procver.dialects.odbc import Target, read_target
+from procver.dialects.odbc_errors import STALE, Failures, failures
+from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
+
+try:
+    import pyodbc
+except ImportError as error:
+    raise ConfigError(
+        f"the ODBC module pyodbc cannot be loaded: {error}",
+        hint='install it with: pip install "procver[mssql]"',
+    ) from error
+
+OLDEST_SERVER = 14
+"""The oldest major version that is supported: SQL Server 2017."""
+
+OLDEST_LEVEL = 130
+"""The lowest compatibility level of a database that knows OPENJSON."""
+
+QUEUE_TIMEOUT = 60.0
+"""Seconds to wait for another procver command on the same project before trying again."""
+
+PATIENCE = 8
+"""How often a unit that ran into a lock or a deadlock is tried again."""
+
+LOGIN_TIMEOUT = 10
+"""Seconds to wait for a login."""
+
+_CLOUD = {5, 6, 8, 9, 11, 12}
+"""Editions (SERVERPROPERTY('EngineEdition')) that are always current, whatever version they name."""
+
+_ON = "SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON;"
+_ROLLBACK = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; " + _ON
+_LOST = "the connection to the server was lost"
+_AGAIN = "run the same command again: it goes on where it stopped"
+
+
+class Server(NamedTuple):
+    """What is at the other end.
+
+    Attributes:
+        babelfish: whether it is Babelfish.
+        edition: SERVERPROPERTY('EngineEdition').
+        version: SERVERPROPERTY('ProductVersion').
+        level: the database's compatibility level.
+    """
+
+    babelfish: bool
+    edition: int
+    version: str
+    level: int
+
+    @property
+    def flavour(self) -> str:
+        """The word by which the registry's statements tell servers apart."""
+        return "babelfish" if self.babelfish else "sqlserver"
+
+
+class MssqlDatabase:
+    """A `Database` on SQL Server 2017 or newer, Azure SQL or Babelfish.
+
+    Args:
+        connection: an open connection in autocommit mode.
+        target: what it was opened with; its secrets are kept out of messages.
+        server: what is at its other end.
+        lock_timeout: seconds a statement of a unit may wait for a lock.
+    """
+
+    dialect = "mssql"
+
+    def __init__(
+        self, connection: pyodbc.Connection, target: Target, server: Server, lock_timeout: float
+    ) -> None:
+        self._connection = connection
+        self._target = target
+        self.server = server
+        self._lock_timeout = int(lock_timeout * 1000)
+        self._queries = _queries(server.flavour)
+
+    def install(self, *, create: bool = True) -> bool:
+        """See `Database.install`."""
+        steps = registry.upgrades(self.dialect)
+        try:
+            level = self._level()
+            if level == steps[-1].number:
+                return True
+            if not create and level == 0:
+                return False
+            self._send(f"SET XACT_ABORT ON; SET LOCK_TIMEOUT 60000; {_ON} BEGIN TRANSACTION")
+            self._send(
+                "EXEC sp_getapplock @Resource = N'procver', @LockMode = N'Exclusive',"
+                " @LockOwner = N'Transaction', @LockTimeout = 60000"
+            )
+            level = self._level()
+            if level == 0:
+                self._send("IF SCHEMA_ID(N'procver') IS NULL EXEC(N'CREATE SCHEMA procver')")
+                self._send(
+                    "CREATE TABLE procver.upgrade (number int NOT NULL PRIMARY KEY,"
+                    " name nvarchar(200) NOT NULL,"
+                    " applied_at datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),"
+                    " applied_by nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN())"
+                )
+            for step in steps:
+                if step.number > level:
+                    for batch in _batches(step.sql, self.server.flavour):
+                        self._send(batch)
+                    self._ask(
+                        "DECLARE @a nvarchar(max) = ?; SET NOCOUNT ON;"
+                        " INSERT procver.upgrade (number, name)"
+                        " VALUES (JSON_VALUE(@a, '$.number'), JSON_VALUE(@a, '$.name'))",
+                        {"number": step.number, "name": step.name},
+                    )
+            self._send("COMMIT TRANSACTION")
+        except pyodbc.Error as error:
+            self._rollback()
+            raise self._translated(failures(error), "the registry cannot be set up") from None
+        except BaseException:
+            self._rollback()
+            raise
+        return True
+
+    def _level(self) -> int:
+        newest = registry.upgrades(self.dialect)[-1].number
+        there, occupied = self._send(
+            "SELECT OBJECT_ID(N'procver.upgrade'), (SELECT COUNT(*) FROM sys.objects"
+            " WHERE schema_id = SCHEMA_ID(N'procver') AND name <> N'upgrade' AND parent_object_id = 0)"
+        )[0]
+        if there is None:
+            if occupied:
+                raise ConflictError(
+                    "the schema procver exists in this database, and procver did not make it",
+                    hint="rename that schema: procver keeps its registry in a schema of this name",
+                )
+            return 0
+        level = int(self._send("SELECT MAX(number) FROM procver.upgrade")[0][0] or 0)
+        if level > newest:
+            raise ConflictError(
+                f"the registry in this database is at level {level}, this procver knows up to {newest}",
+                hint="upgrade procver to the version that your colleagues or pipeline use",
+            )
+        return level
+
+    def read(self, *calls: Call) -> list[list[Row]]:
+        """See `Database.read`. The snapshot is the project's row, held until the last call was answered."""
+        isolation = "SNAPSHOT" if self.server.babelfish else "READ COMMITTED"
+        for attempt in range(1, PATIENCE + 1):
+            try:
+                self._send(
+                    f"SET LOCK_TIMEOUT {QUEUE_TIMEOUT * 1000:.0f};"
+                    f" SET TRANSACTION ISOLATION LEVEL {isolation}; BEGIN TRANSACTION"
+                )
+                rows = [self._ask(self._queries[call.query], call.argument) for call in calls]
+                self._send("COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                return rows
+            except pyodbc.Error as error:
+                self._rollback()
+                found = failures(error)
+                if not found.busy or attempt == PATIENCE:
+                    raise self._translated(found, "the registry cannot be read") from None
+            except BaseException:
+                self._rollback()
+                raise
+            _pause(attempt)
+        raise AssertionError("unreachable")
+
+    def enter(self, project: str, default_schema: str) -> None:
+        """See `Database.enter`."""
+        argument = {"project": project, "default_schema": default_schema}
+        try:
+            self._ask(self._queries["enter_project"], argument)
+        except pyodbc.Error as error:
+            found = failures(error)
+            if found.first.number in (2601, 2627):  # another command entered it just now
+                return
+            doing = "the project cannot be entered into the registry"
+            raise self._translated(found, doing) from None
+
+    def run(self, project_id: int, generation: int, units: Iterable[Unit]) -> Iterator[int]:
+        """See `Database.run`."""
+        for index, unit in enumerate(units):
+            for attempt in range(1, PATIENCE + 1):
+                try:
+                    self._commit(int(project_id), int(generation) + index, unit, index)
+                    break
+                except _BusyError as busy:
+                    if attempt == PATIENCE:
+                        raise busy.error from None
+                _pause(attempt)
+            yield index
+
+    def _commit(self, project_id: int, expected: int, unit: Unit, index: int) -> None:
+        """Run one unit in its transaction."""
+        step: Call | Ddl | None = None
+        try:
+            self._send(
+                f"SET XACT_ABORT ON; SET LOCK_TIMEOUT {self._lock_timeout}; {_ON} BEGIN TRANSACTION;"
+                f" EXEC procver.hold {project_id}, {expected}, {QUEUE_TIMEOUT * 1000:.0f}"
+            )
+            for step in unit.steps:
+                if isinstance(step, Ddl):
+                    self._send(step.sql)
+                elif self._queries[step.query]:
+                    self._ask(self._queries[step.query], step.argument)
+            step = None
+            self._send(f"COMMIT TRANSACTION; {_ON}")
+        except pyodbc.Error as error:
+            found = failures(error)
+            position = self._position(step, found) if isinstance(step, Ddl) else None
+            self._rollback()
+            self._raise(found, step, index, position)
+        except BaseException:
+            self._rollback()
+            raise
+
+    def _position(self, step: Ddl, found: Failures) -> int | None:
+        """Return the offset in a refused statement at which the server saw the error.
+
+        The driver hands on no line numbers, so the statement is sent once more where the server itself can catch the
+        error and tell its line; whatever that does is rolled back.
+        """
+        if found.busy or found.lost:
+            return None
+        if found.place is not None:
+            return _offset(step.sql, *found.place)
+        try:
+            alive = self._send("SELECT @@TRANCOUNT, XACT_STATE()")[0]
+            if alive[0] == 0 or alive[1] != 1:
+                self._send("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; BEGIN TRANSACTION")
+            probe = (
+                "DECLARE @a nvarchar(max) = ?; SET NOCOUNT ON; BEGIN TRY EXEC sp_executesql @a; END TRY"
+                " BEGIN CATCH SELECT ERROR_NUMBER(), ERROR_LINE(); END CATCH"
+            )
+            rows = self._rows(probe, step.sql)
+        except pyodbc.Error:
+            return None
+        if not rows or rows[-1][0] not in [f.number for f in found.all] or not rows[-1][1]:
+            return None
+        return _offset(step.sql, int(rows[-1][1]), 0)
+
+    def _raise(
+        self, found: Failures, step: Call | Ddl | None, index: int, position: int | None
+    ) -> None:
+        if any(failure.number == STALE for failure in found.all):
+            raise StalePlanError(found.message) from None
+        if found.lost:
+            raise DatabaseError(_LOST, hint=_AGAIN, sqlstate=found.sqlstate) from None
+        if isinstance(step, Ddl):
+            translated: DatabaseError = DdlError(
+                self._target.masked(found.plain), step=step, unit=index, position=position,
+                hint=found.hint, sqlstate=found.sqlstate,
+            )  # fmt: skip
+        else:
+            what = "the transaction" if step is None else f"the registry's {step.query!r}"
+            translated = self._translated(found, f"{what} failed")
+        if found.busy:
+            raise _BusyError(translated) from None
+        raise translated from None
+
+    def _send(self, batch: str) -> list[Row]:
+        """Send a batch as it is and return the rows of its last result."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.noscan = True  # braces and question marks are the batch's own
+            cursor.execute(batch)
+            return _drain(cursor)
+        finally:
+            cursor.close()
+
+    def _ask(self, query: str, argument: Any) -> list[Row]:
+        """Run a statement of the registry with its one JSON argument."""
+        return self._rows(
+            query, json.dumps({} if argument is None else argument, ensure_ascii=False)
+        )
+
+    def _rows(self, query: str, argument: str) -> list[Row]:
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(query, argument)
+            return _drain(cursor)
+        finally:
+            cursor.close()
+
+    def _rollback(self) -> None:
+        try:
+            self._send(_ROLLBACK)
+        except pyodbc.Error:
+            self.close()
+
+    def _translated(self, found: Failures, doing: str) -> DatabaseError:
+        if found.lost:
+            return DatabaseError(f"{doing}: {_LOST}", hint=_AGAIN, sqlstate=found.sqlstate)
+        message = self._target.masked(found.message)
+        return DatabaseError(f"{doing}: {message}", hint=found.hint, sqlstate=found.sqlstate)
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        try:
+            self._connection.close()
+        except pyodbc.Error:  # it is closed already
+            return
+
+
+class _BusyError(Exception):
+    """A lock or deadlock stood in the way; ``error`` is what to say if it stays so."""
+
+    def __init__(self, error: DatabaseError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(min(5.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.5))
+
+
+def _drain(cursor: pyodbc.Cursor) -> list[Row]:
+    """Return the rows of the last result that has columns: an error may hide behind any result."""
+    rows: list[Row] = []
+    while True:
+        if cursor.description is not None:
+            names = [column[0] for column in cursor.description]
+            rows = [_plain(row, names) for row in cursor.fetchall()]
+        if not cursor.nextset():
+            return rows
+
+
+def _plain(row: Iterable[Any], names: list[str]) -> Row:
+    return tuple(_value(value, name) for value, name in zip(row, names, strict=True))
+
+
+def _value(value: Any, name: str) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC)
+    if isinstance(value, bytes):
+        return "sha256:" + value.hex()
+    if value is not None and name.endswith("_json"):
+        return json.loads(value)
+    return value
+
+
+def _offset(text: str, line: int, column: int) -> int | None:
+    """Return the offset of a line, from 1, and column, from 0; None where the text has no such line."""
+    lines = text.splitlines(keepends=True)
+    if not 1 <= line <= len(lines):
+        return None
+    before = sum(len(one) for one in lines[: line - 1])
+    return before + min(column, max(0, len(lines[line - 1]) - 1))
+
+
+def _batches(sql: str, flavour: str) -> Iterator[str]:
+    """Yield the batches of one of our own upgrades that are meant for a server."""
+    for batch in re.split(r"(?m)^GO[ \t]*$", sql):
+        only = re.search(r"(?m)^-- only: (\w+)$", batch)
+        if batch.strip() and (only is None or only[1] == flavour):
+            yield batch.strip()
+
+
+def _queries(flavour: str) -> dict[str, str]:
+    """Return the registry's statements for a server; empty where there is nothing to send."""
+    found: dict[str, str] = {}
+    for name, sql in registry.queries("mssql").items():
+        plain, _, only = name.partition(" (")
+        if only.rstrip(")") in ("", flavour):
+            lines = [line for line in sql.splitlines() if not line.startswith("--")]
+            found[plain] = "\n".join(lines).strip()
+    return found
+
+
+def open_database(
+    url: str, root: Path, search_path: tuple[str, ...], lock_timeout: float
+) -> Database:
+    """Connect to ``mssql://...`` or by a raw ODBC connection string.
+
+    Raises:
+        ConfigError: the target cannot be read, no driver was found, or the database is set to be too old.
+        DatabaseError: the server could not be reached, refused the login or is too old.
+    """
+    target = read_target(url, pyodbc.drivers())
+    try:
+        connection = pyodbc.connect(target.text, autocommit=True, timeout=LOGIN_TIMEOUT)
+    except pyodbc.Error as error:
+        found = failures(error)
+        raise DatabaseError(
+            f"the target cannot be reached: {target.masked(found.message)}",
+            hint=found.hint
+            or "check that the server runs and that the target names its host, port and database",
+            sqlstate=found.sqlstate,
+        ) from None
+    try:
+        server = _recognised(connection)
+        return MssqlDatabase(connection, target, server, lock_timeout)
+    except pyodbc.Error as error:
+        connection.close()
+        found = failures(error)
+        raise DatabaseError(
+            f"the server cannot be recognised: {target.masked(found.message)}",
+            hint=found.hint or "procver needs SQL Server 2017 or newer, Azure SQL or Babelfish",
+            sqlstate=found.sqlstate,
+        ) from None
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _recognised(connection: pyodbc.Connection) -> Server:
+    """Return what is at the other end, if it is new enough."""
+    row = connection.execute(
+        "SELECT CAST(SERVERPROPERTY('Babelfish') AS int), CAST(SERVERPROPERTY('EngineEdition') AS int),"
+        " CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)),"
+        " (SELECT compatibility_level FROM sys.databases WHERE name = DB_NAME()), DB_NAME()"
+    ).fetchone()
+    assert row is not None
+    server = Server(row[0] == 1, row[1] or 0, row[2] or "0", row[3] or OLDEST_LEVEL)
+    if server.babelfish:
+        return server
+    if server.edition not in _CLOUD and int(server.version.split(".")[0]) < OLDEST_SERVER:
+        raise DatabaseError(
+            f"the server is SQL Server version {server.version}",
+            hint="procver needs SQL Server 2017 (14.0) or newer",
+        )
+    if server.level < OLDEST_LEVEL:
+        raise ConfigError(
+            f"database {row[4]} is at compatibility level {server.level}, which knows no OPENJSON",
+            hint=f"ALTER DATABASE [{row[4]}] SET COMPATIBILITY_LEVEL = {OLDEST_LEVEL} or higher",
+        )
+    return server

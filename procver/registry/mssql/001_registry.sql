@@ -1,0 +1,274 @@
+-- The registry: what procver published into this database, and what still needs it.
+-- Everything that writes goes through procver.hold: one writer per project at a time.
+-- A batch that begins with "-- only: sqlserver" or "-- only: babelfish" is for that server alone.
+-- No filtered index, no indexed view, no XML method: a publication may run with QUOTED_IDENTIFIER OFF.
+-- Names are compared as Python compares them (BIN2) where they are keys of ours, and as the database compares
+-- them where they name what the catalog holds.
+
+CREATE TABLE procver.project (
+    id              int IDENTITY(1, 1) NOT NULL PRIMARY KEY,
+    name            nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL UNIQUE,
+    dialect         varchar(20) NOT NULL DEFAULT 'mssql',
+    default_schema  nvarchar(128) NOT NULL,
+    -- counts every committed change of this project: a plan made at one generation is refused at another
+    generation      bigint NOT NULL DEFAULT 0,
+    -- the number of the newest release; see procver.membership
+    last_release    bigint NOT NULL DEFAULT 0
+);
+GO
+CREATE TABLE procver.version (
+    id              bigint IDENTITY(1, 1) NOT NULL PRIMARY KEY,
+    project_id      int NOT NULL REFERENCES procver.project (id),
+    name            nvarchar(540) COLLATE Latin1_General_100_BIN2 NOT NULL,    -- logical name, as in procver.lock
+    kind            varchar(20) NOT NULL,
+    number          int NOT NULL CHECK (number > 0),
+    fingerprint     varchar(100) NOT NULL,
+    shape           varchar(100) NOT NULL,      -- hash of its own text alone: tells "changed" from "dependency"
+    source_digest   varchar(100) NOT NULL,      -- hash of the file: tells a cosmetic change
+    source_path     nvarchar(2000) NOT NULL,
+    [schema]        nvarchar(128) NOT NULL,     -- physical name, unquoted
+    leaf            nvarchar(128) NOT NULL,
+    physical        nvarchar(540) NOT NULL,     -- physical name, quoted where needed
+    definition      nvarchar(max) NOT NULL,     -- [[text, role], ...] as sent
+    state           varchar(10) NOT NULL CHECK (state IN ('present', 'condemned', 'dropped')),
+    digest          varbinary(32) NULL,         -- what the catalog said right after its creation
+    privileges      nvarchar(max) NULL,         -- owner, grants and properties: after creation; before its drop
+    created_at      datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
+    created_by      nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
+    condemned_at    datetime2(6) NULL,
+    dropped_at      datetime2(6) NULL,
+    CONSTRAINT version_number UNIQUE NONCLUSTERED (project_id, name, number)
+);
+GO
+CREATE INDEX version_physical ON procver.version ([schema], leaf);
+GO
+-- No cascades: two ways from a version to its dependencies would be refused (error 1785).
+CREATE TABLE procver.dependency (
+    version_id      bigint NOT NULL REFERENCES procver.version (id),
+    requires_id     bigint NOT NULL REFERENCES procver.version (id),
+    PRIMARY KEY (version_id, requires_id)
+);
+GO
+CREATE INDEX dependency_requires ON procver.dependency (requires_id);
+GO
+CREATE TABLE procver.release (
+    id              bigint IDENTITY(1, 1) NOT NULL PRIMARY KEY,
+    project_id      int NOT NULL REFERENCES procver.project (id),
+    name            nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    number          bigint NOT NULL,            -- its place in the order of publication
+    content         varchar(100) NOT NULL,      -- hash of its versions: same name, same content is a no-op
+    published_at    datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
+    published_by    nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
+    activated_at    datetime2(6) NULL,
+    retired_at      datetime2(6) NULL,
+    CONSTRAINT release_name UNIQUE (project_id, name),
+    CONSTRAINT release_number UNIQUE (project_id, number)
+);
+GO
+-- A version belongs to every release whose number lies in [since, until): the registry grows with what
+-- changes from one release to the next, not with releases times objects.
+CREATE TABLE procver.membership (
+    project_id      int NOT NULL REFERENCES procver.project (id),
+    version_id      bigint NOT NULL REFERENCES procver.version (id),
+    since           bigint NOT NULL,
+    until           bigint NULL,
+    PRIMARY KEY (version_id, since)
+);
+GO
+CREATE INDEX membership_project ON procver.membership (project_id, until);
+GO
+CREATE TABLE procver.instance (
+    project_id      int NOT NULL REFERENCES procver.project (id),
+    name            nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    release_id      bigint NOT NULL REFERENCES procver.release (id),
+    activated_at    datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
+    last_seen_at    datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
+    PRIMARY KEY (project_id, name)
+);
+GO
+CREATE INDEX instance_release ON procver.instance (release_id);
+GO
+CREATE TABLE procver.event (
+    id              bigint IDENTITY(1, 1) NOT NULL PRIMARY KEY,
+    project_id      int NOT NULL REFERENCES procver.project (id),
+    [at]            datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
+    actor           nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
+    client          nvarchar(128) NULL DEFAULT HOST_NAME(),
+    action          varchar(30) NOT NULL,
+    subject         nvarchar(600) NOT NULL,
+    detail          nvarchar(max) NULL
+);
+GO
+CREATE INDEX event_project ON procver.event (project_id, id);
+GO
+CREATE VIEW procver.mapping AS
+SELECT p.name AS project, r.name AS release, p.dialect, p.default_schema,
+       v.name, v.kind, v.number AS version, v.physical, v.fingerprint
+FROM procver.release r
+JOIN procver.project p ON p.id = r.project_id
+JOIN procver.membership m ON m.project_id = r.project_id
+                         AND m.since <= r.number AND (m.until IS NULL OR m.until > r.number)
+JOIN procver.version v ON v.id = m.version_id;
+GO
+-- Opens the one writing transaction of a project, if nothing was written since its plan was made.
+CREATE PROCEDURE procver.hold @project int, @expected bigint, @patience int AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @got int, @resource nvarchar(255) = N'procver:' + CAST(@project AS nvarchar(20));
+    EXEC @got = sp_getapplock @Resource = @resource, @LockMode = N'Exclusive', @LockOwner = N'Transaction',
+                              @LockTimeout = @patience;
+    IF @got < 0
+        THROW 51002, N'another procver command is writing for this project', 1;
+    UPDATE procver.project SET generation = generation + 1 WHERE id = @project AND generation = @expected;
+    IF @@ROWCOUNT = 0
+        THROW 51001, N'the registry was changed by another procver command', 1;
+END;
+GO
+-- What the catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row for each that is there.
+-- "class" and "major_id" are those of sys.database_permissions, "thing" is what follows ON in a GRANT.
+CREATE FUNCTION procver.parts(@work nvarchar(max)) RETURNS TABLE AS RETURN (
+    SELECT x.[schema], x.leaf, x.kind, 1 AS class, o.object_id AS major_id, o.object_id, o.type,
+           o.principal_id, o.schema_id,
+           N'OBJECT::' + QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf) AS thing
+    FROM OPENJSON(@work) WITH ([schema] nvarchar(128), leaf nvarchar(128), kind varchar(20)) x
+    JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
+    WHERE x.kind = CASE o.type WHEN 'P' THEN 'procedure' WHEN 'V' THEN 'view' WHEN 'FN' THEN 'function'
+                               WHEN 'IF' THEN 'function' WHEN 'TF' THEN 'function' ELSE '' END
+    UNION ALL
+    SELECT x.[schema], x.leaf, x.kind, 6, t.user_type_id, t.type_table_object_id, 'TT', t.principal_id, t.schema_id,
+           N'TYPE::' + QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)
+    FROM OPENJSON(@work) WITH ([schema] nvarchar(128), leaf nvarchar(128), kind varchar(20)) x
+    JOIN sys.table_types t ON t.user_type_id = TYPE_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
+    WHERE x.kind = 'table_type'
+);
+GO
+-- What a version is, as one hash: its text with every run of blanks as one, and what it was created under. NULL where
+-- the text may not be read. ALTER and CREATE OR ALTER are stored as CREATE, with other blanks.
+CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN (
+    SELECT p.[schema], p.leaf, p.kind, HASHBYTES('SHA2_256', CAST(CONCAT(
+               REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(m.definition COLLATE Latin1_General_100_BIN2,
+                   NCHAR(13), N' '), NCHAR(10), N' '), NCHAR(9), N' '),
+                   N' ', NCHAR(1) + NCHAR(2)), NCHAR(2) + NCHAR(1), N''), NCHAR(1) + NCHAR(2), N' '),
+               N'|', m.uses_quoted_identifier, m.uses_ansi_nulls, m.is_schema_bound, m.is_recompiled, N'|',
+               CASE m.execute_as_principal_id WHEN -2 THEN N'OWNER'
+                    ELSE USER_NAME(m.execute_as_principal_id) END COLLATE Latin1_General_100_BIN2) AS nvarchar(max))) AS digest
+    FROM procver.parts(@work) p
+    JOIN sys.sql_modules m ON m.object_id = p.object_id
+    WHERE m.definition IS NOT NULL
+    UNION ALL
+    SELECT p.[schema], p.leaf, p.kind, HASHBYTES('SHA2_256', (
+               SELECT STRING_AGG(CAST(CONCAT(
+                          c.name COLLATE Latin1_General_100_BIN2, N' ',
+                          TYPE_NAME(c.user_type_id) COLLATE Latin1_General_100_BIN2, N' ', c.max_length, N' ', c.precision,
+                          N' ', c.scale, N' ', c.is_nullable, c.is_identity, c.is_computed, N' ',
+                          c.collation_name COLLATE Latin1_General_100_BIN2) AS nvarchar(max)), N',')
+                      WITHIN GROUP (ORDER BY c.column_id)
+               FROM sys.columns c WHERE c.object_id = p.object_id))
+    FROM procver.parts(@work) p
+    WHERE p.class = 6
+);
+GO
+-- Owner, grants and extended properties of objects as data. An entry of "acl" is [grantee, what, grantable]: "what" says
+-- DENY where it denies, and ends with the column in brackets where it is for one.
+-- only: sqlserver
+CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN (
+    SELECT p.[schema], p.leaf, p.kind, CAST(CONCAT(
+        N'[{"part":"","owner":"',
+        STRING_ESCAPE(USER_NAME(COALESCE(p.principal_id, s.principal_id)), 'json') COLLATE DATABASE_DEFAULT,
+        N'","own":', CASE WHEN p.principal_id IS NULL THEN N'null'
+                          ELSE N'"' + STRING_ESCAPE(USER_NAME(p.principal_id), 'json') COLLATE DATABASE_DEFAULT + N'"' END,
+        N',"acl":[', (
+            SELECT STRING_AGG(CAST(CONCAT(
+                       N'[', CASE WHEN g.grantee_principal_id = 0 THEN N'null'
+                                  ELSE N'"' + STRING_ESCAPE(USER_NAME(g.grantee_principal_id), 'json')
+                                       COLLATE DATABASE_DEFAULT + N'"' END,
+                       N',"', CASE g.state WHEN 'D' THEN N'DENY ' WHEN 'R' THEN N'REVOKE ' ELSE N'' END,
+                       g.permission_name COLLATE DATABASE_DEFAULT,
+                       CASE WHEN c.name IS NOT NULL
+                            THEN N' (' + STRING_ESCAPE(QUOTENAME(c.name), 'json') COLLATE DATABASE_DEFAULT + N')' END,
+                       N'",', CASE g.state WHEN 'W' THEN N'true' ELSE N'false' END, N']') AS nvarchar(max)), N',')
+                   WITHIN GROUP (ORDER BY g.minor_id, g.grantee_principal_id, g.type)
+            FROM sys.database_permissions g
+            LEFT JOIN sys.columns c ON g.minor_id > 0 AND c.object_id = g.major_id AND c.column_id = g.minor_id
+            WHERE g.class = p.class AND g.major_id = p.major_id),
+        N'],"properties":[', (
+            SELECT STRING_AGG(CAST(CONCAT(
+                       N'["', STRING_ESCAPE(e.name, 'json') COLLATE DATABASE_DEFAULT, N'",',
+                       CASE WHEN e.value IS NULL THEN N'null'
+                            ELSE N'"' + STRING_ESCAPE(CAST(e.value AS nvarchar(4000)), 'json')
+                                 COLLATE DATABASE_DEFAULT + N'"' END,
+                       CASE WHEN c.name IS NOT NULL
+                            THEN N',"COLUMN","' + STRING_ESCAPE(c.name, 'json') COLLATE DATABASE_DEFAULT + N'"'
+                            WHEN a.name IS NOT NULL
+                            THEN N',"PARAMETER","' + STRING_ESCAPE(a.name, 'json') COLLATE DATABASE_DEFAULT + N'"' END,
+                       N']') AS nvarchar(max)), N',') WITHIN GROUP (ORDER BY e.class, e.minor_id, e.name)
+            FROM sys.extended_properties e
+            LEFT JOIN sys.columns c ON e.class = 1 AND e.minor_id > 0 AND c.object_id = e.major_id AND c.column_id = e.minor_id
+            LEFT JOIN sys.parameters a ON e.class = 2 AND a.object_id = e.major_id AND a.parameter_id = e.minor_id
+            WHERE e.major_id = p.major_id AND (e.class = p.class OR (e.class = 2 AND p.class = 1))),
+        N']}]') AS nvarchar(max)) AS privileges
+    FROM procver.parts(@work) p
+    JOIN sys.schemas s ON s.schema_id = p.schema_id
+);
+GO
+-- The same on Babelfish, whose sys.database_permissions is empty: grants are read where its PostgreSQL keeps them.
+-- only: babelfish
+CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN (
+    SELECT p.[schema], p.leaf, p.kind, CAST(CONCAT(
+        N'[{"part":"","owner":"', STRING_ESCAPE(USER_NAME(s.principal_id), 'json'), N'","own":null,"acl":[', (
+            SELECT STRING_AGG(CAST(CONCAT(
+                       N'[', CASE WHEN g.grantee = 0 THEN N'null'
+                                  ELSE N'"' + STRING_ESCAPE(u.orig_username, 'json') + N'"' END,
+                       N',"', g.privilege_type,
+                       CASE WHEN g.attname IS NOT NULL THEN N' (' + STRING_ESCAPE(QUOTENAME(g.attname), 'json') + N')' END,
+                       N'",', CASE WHEN g.is_grantable = 1 THEN N'true' ELSE N'false' END, N']') AS nvarchar(max)), N',')
+                   WITHIN GROUP (ORDER BY g.attname, g.grantee, g.privilege_type)
+            FROM (SELECT a.grantee, a.privilege_type, CAST(a.is_grantable AS int) AS is_grantable, NULL AS attname, r.proowner AS owner
+                  FROM pg_catalog.pg_proc r CROSS APPLY pg_catalog.aclexplode(r.proacl) a WHERE r.oid = p.object_id
+                  UNION ALL
+                  SELECT a.grantee, a.privilege_type, CAST(a.is_grantable AS int), NULL, r.relowner
+                  FROM pg_catalog.pg_class r CROSS APPLY pg_catalog.aclexplode(r.relacl) a WHERE r.oid = p.object_id
+                  UNION ALL
+                  SELECT a.grantee, a.privilege_type, CAST(a.is_grantable AS int), CAST(r.attname AS nvarchar(128)), 0
+                  FROM pg_catalog.pg_attribute r CROSS APPLY pg_catalog.aclexplode(r.attacl) a
+                  WHERE r.attrelid = p.object_id) g
+            LEFT JOIN pg_catalog.pg_roles r ON r.oid = g.grantee
+            LEFT JOIN sys.babelfish_authid_user_ext u ON u.rolname = r.rolname
+            WHERE p.class = 1 AND g.grantee <> g.owner AND (g.grantee = 0 OR u.orig_username IS NOT NULL)),
+        N'],"properties":[', (
+            SELECT STRING_AGG(CAST(CONCAT(
+                       N'["', STRING_ESCAPE(e.name, 'json'), N'","', STRING_ESCAPE(CAST(e.value AS nvarchar(4000)), 'json'),
+                       N'"', CASE WHEN c.name IS NOT NULL THEN N',"COLUMN","' + STRING_ESCAPE(c.name, 'json') + N'"' END,
+                       N']') AS nvarchar(max)), N',') WITHIN GROUP (ORDER BY e.minor_id, e.name)
+            FROM sys.extended_properties e
+            LEFT JOIN sys.columns c ON e.minor_id > 0 AND c.object_id = e.major_id AND c.column_id = e.minor_id
+            WHERE e.class = p.class AND e.major_id = p.major_id),
+        N']}]') AS nvarchar(max)) AS privileges
+    FROM procver.parts(@work) p
+    JOIN sys.schemas s ON s.schema_id = p.schema_id
+);
+GO
+-- What of a privilege in [grants] can be given on an object of this type (sys.objects.type, TT for a table type); or NULL.
+-- only: sqlserver
+CREATE FUNCTION procver.grantable(@type char(2), @what nvarchar(128)) RETURNS nvarchar(128) AS
+BEGIN
+    RETURN CASE
+        WHEN @what IN (N'CONTROL', N'TAKE OWNERSHIP', N'VIEW DEFINITION') THEN @what
+        WHEN @what = N'ALTER' AND @type <> 'TT' THEN @what
+        WHEN @what = N'EXECUTE' AND @type IN ('P', 'FN', 'TT') THEN @what
+        WHEN @what = N'REFERENCES' AND @type <> 'P' THEN @what
+        WHEN @what IN (N'SELECT', N'INSERT', N'UPDATE', N'DELETE') AND @type IN ('V', 'IF', 'TF') THEN @what
+        WHEN @what = N'VIEW CHANGE TRACKING' AND @type = 'V' THEN @what
+    END;
+END;
+GO
+-- Babelfish knows EXECUTE for every function, and no privilege on a type.
+-- only: babelfish
+CREATE FUNCTION procver.grantable(@type char(2), @what nvarchar(128)) RETURNS nvarchar(128) AS
+BEGIN
+    RETURN CASE
+        WHEN @type IN ('FN', 'IF', 'TF') AND @what IN (N'EXECUTE', N'SELECT') THEN N'EXECUTE'
+        WHEN @type = 'P' AND @what = N'EXECUTE' THEN @what
+        WHEN @type = 'V' AND @what IN (N'SELECT', N'INSERT', N'UPDATE', N'DELETE', N'REFERENCES') THEN @what
+    END;
+END;

@@ -1,0 +1,494 @@
+-- Every statement of the registry. Each takes one JSON document, its only parameter. A name with a server in brackets
+-- is for that server alone. Columns whose name ends with _json come back as data.
+
+-- name: upgrades
+DECLARE @a nvarchar(max) = ?;
+SELECT MAX(number) FROM procver.upgrade WHERE @a IS NOT NULL
+
+-- name: project
+-- Holds the row until the read is over: writers of the project wait, so all that is read is of one generation.
+DECLARE @a nvarchar(max) = ?;
+SELECT id, dialect, default_schema, generation, last_release
+FROM procver.project WITH (ROWLOCK, HOLDLOCK)
+WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+
+-- name: versions
+DECLARE @a nvarchar(max) = ?;
+SELECT v.name, v.number, v.id, v.kind, v.fingerprint, v.shape, v.source_digest, v.[schema], v.leaf, v.physical, v.state,
+       v.condemned_at,
+       CAST(CASE WHEN v.kind = 'table_type' THEN CASE WHEN TYPE_ID(q.name) IS NULL THEN 0 ELSE 1 END
+                 WHEN OBJECT_ID(q.name) IS NULL THEN 0 ELSE 1 END AS bit) AS found
+FROM procver.version v
+CROSS APPLY (SELECT QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf) AS name) q
+WHERE v.project_id = (SELECT p.id FROM procver.project p
+                      WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
+
+-- name: dependencies
+DECLARE @a nvarchar(max) = ?;
+SELECT d.version_id, d.requires_id
+FROM procver.dependency d
+JOIN procver.version v ON v.id = d.version_id
+JOIN procver.project p ON p.id = v.project_id
+WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+
+-- name: releases
+DECLARE @a nvarchar(max) = ?;
+SELECT r.name, r.id, r.number, r.content, r.published_at, r.published_by, r.activated_at, r.retired_at
+FROM procver.release r
+JOIN procver.project p ON p.id = r.project_id
+WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+ORDER BY r.number
+
+-- name: instances
+DECLARE @a nvarchar(max) = ?;
+SELECT i.name, i.release_id, i.activated_at, i.last_seen_at
+FROM procver.instance i
+JOIN procver.project p ON p.id = i.project_id
+WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+ORDER BY i.name
+
+-- name: memberships
+DECLARE @a nvarchar(max) = ?;
+SELECT m.version_id, m.since, m.until
+FROM procver.membership m
+JOIN procver.project p ON p.id = m.project_id
+WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+
+-- name: now
+DECLARE @a nvarchar(max) = ?;
+SELECT CAST(SYSUTCDATETIME() AS datetime2(6)) WHERE @a IS NOT NULL
+
+-- name: taken
+-- Which of the physical names exist in the catalog, and which project, if any, published them.
+DECLARE @a nvarchar(max) = ?;
+SELECT x.[schema], x.leaf, COALESCE(LOWER(REPLACE(o.type_desc, '_', ' ')), 'type'),
+       (SELECT MIN(p.name) FROM procver.version v JOIN procver.project p ON p.id = v.project_id
+        WHERE v.[schema] = x.[schema] AND v.leaf = x.leaf AND v.state <> 'dropped')
+FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128), kind varchar(20)) x
+LEFT JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
+                       AND x.kind <> 'table_type'
+WHERE o.object_id IS NOT NULL
+   OR (x.kind = 'table_type' AND TYPE_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)) IS NOT NULL)
+
+-- name: missing_schemas
+DECLARE @a nvarchar(max) = ?;
+SELECT DISTINCT x.[schema]
+FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128)) x
+WHERE SCHEMA_ID(x.[schema]) IS NULL
+
+-- name: unmanaged_namesakes
+-- Objects that carry the logical name itself: what the team had before procver, whose grants the first version takes over.
+DECLARE @a nvarchar(max) = ?;
+DECLARE @names nvarchar(max) = JSON_QUERY(@a, '$.names');
+SELECT DISTINCT p.[schema], p.leaf, p.kind FROM procver.parts(@names) p
+
+-- name: definitions
+DECLARE @a nvarchar(max) = ?;
+SELECT v.id, v.definition AS definition_json, v.privileges AS privileges_json, v.kind, v.[schema], v.leaf, v.physical,
+       v.name, v.number, v.source_path
+FROM procver.version v
+WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+
+-- name: drops
+-- How to drop each version that the catalog still has.
+DECLARE @a nvarchar(max) = ?;
+SELECT v.id,
+       N'DROP ' + CASE v.kind WHEN 'procedure' THEN N'PROCEDURE ' WHEN 'view' THEN N'VIEW '
+                              WHEN 'function' THEN N'FUNCTION ' ELSE N'TYPE ' END
+       + QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)
+FROM procver.version v
+LEFT JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
+                       AND v.kind = CASE o.type WHEN 'P' THEN 'procedure' WHEN 'V' THEN 'view' WHEN 'FN' THEN 'function'
+                                                WHEN 'IF' THEN 'function' WHEN 'TF' THEN 'function' ELSE '' END
+WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+  AND (o.object_id IS NOT NULL
+       OR (v.kind = 'table_type' AND TYPE_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL))
+
+-- name: dependents (sqlserver)
+-- What in the database holds on to a version and is no version itself: by the catalog, and by the text of every module,
+-- dynamic SQL included. A row without an id says what could not be known.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY);
+INSERT @managed SELECT DISTINCT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
+FROM procver.version v
+WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
+  AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL;
+DECLARE @target TABLE (id bigint NOT NULL PRIMARY KEY, class tinyint NOT NULL, major_id int NOT NULL,
+                       [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL,
+                       pattern nvarchar(600) COLLATE Latin1_General_100_BIN2 NOT NULL);
+INSERT @target
+SELECT v.id, CASE v.kind WHEN 'table_type' THEN 6 ELSE 1 END, q.id, v.[schema], v.leaf,
+       N'%[^a-z0-9_@$#]' + REPLACE(REPLACE(REPLACE(LOWER(v.leaf), N'[', N'[[]'), N'_', N'[_]'), N'%', N'[%]')
+       + N'[^a-z0-9_@$#]%'
+FROM procver.version v
+CROSS APPLY (SELECT CASE v.kind WHEN 'table_type' THEN TYPE_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
+                         ELSE OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) END AS id) q
+WHERE q.id IS NOT NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e);
+DECLARE @text TABLE (object_id int NOT NULL, words nvarchar(max) COLLATE Latin1_General_100_BIN2 NOT NULL);
+INSERT @text
+SELECT m.object_id, N' ' + LOWER(m.definition) + N' '
+FROM sys.sql_modules m
+WHERE m.definition IS NOT NULL AND m.object_id NOT IN (SELECT object_id FROM @managed);
+WITH user_of (id, object_id, how) AS (
+    SELECT t.id, d.referencing_id, N''
+    FROM @target t
+    JOIN sys.sql_expression_dependencies d ON d.referenced_class = t.class AND d.referenced_id = t.major_id
+    WHERE d.referencing_class = 1
+    UNION
+    SELECT t.id, d.referencing_id, N''
+    FROM @target t
+    JOIN sys.sql_expression_dependencies d
+      ON d.referenced_entity_name COLLATE DATABASE_DEFAULT = t.leaf COLLATE DATABASE_DEFAULT
+    WHERE d.referencing_class = 1 AND d.referenced_id IS NULL AND d.referenced_server_name IS NULL
+      AND COALESCE(d.referenced_database_name, DB_NAME()) COLLATE DATABASE_DEFAULT = DB_NAME() COLLATE DATABASE_DEFAULT
+      AND COALESCE(d.referenced_schema_name, t.[schema]) COLLATE DATABASE_DEFAULT = t.[schema] COLLATE DATABASE_DEFAULT
+    UNION
+    SELECT t.id, a.object_id, N''
+    FROM @target t JOIN sys.parameters a ON t.class = 6 AND a.user_type_id = t.major_id
+    UNION
+    SELECT t.id, s.object_id, N''
+    FROM @target t JOIN sys.synonyms s ON t.class = 1 AND OBJECT_ID(s.base_object_name) = t.major_id
+    UNION
+    SELECT t.id, q.object_id, N''
+    FROM @target t JOIN sys.service_queues q ON t.class = 1 AND OBJECT_ID(q.activation_procedure) = t.major_id
+    UNION
+    SELECT t.id, m.object_id, N' (by name, in its text)'
+    FROM @target t
+    JOIN @text m ON CHARINDEX(LOWER(t.leaf) COLLATE Latin1_General_100_BIN2, m.words) > 0 AND m.words LIKE t.pattern
+)
+SELECT u.id, LOWER(REPLACE(o.type_desc, '_', ' ')) COLLATE DATABASE_DEFAULT + N' '
+             + COALESCE(SCHEMA_NAME(o.schema_id) COLLATE DATABASE_DEFAULT + N'.', N'') + o.name COLLATE DATABASE_DEFAULT
+             + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N'') + MIN(u.how)
+FROM user_of u
+JOIN @target t ON t.id = u.id
+JOIN sys.objects o ON o.object_id = u.object_id
+WHERE o.object_id NOT IN (SELECT object_id FROM @managed)
+  AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
+  AND NOT (t.class = 1 AND (o.object_id = t.major_id OR o.parent_object_id = t.major_id))
+GROUP BY u.id, o.type_desc, o.schema_id, o.name, o.parent_object_id
+UNION ALL
+SELECT NULL, N'this login may not see all of the database: VIEW DEFINITION on it is missing'
+WHERE COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINITION'), 0) = 0
+
+-- name: dependents (babelfish)
+-- The same on Babelfish, which keeps no sys.sql_expression_dependencies: by the text of every module alone. What its
+-- PostgreSQL tracks besides (a view that reads a view), it refuses to drop.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @target TABLE (id bigint NOT NULL PRIMARY KEY, object_id int NULL, leaf nvarchar(128) NOT NULL);
+INSERT @target
+SELECT v.id, OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)), v.leaf
+FROM procver.version v
+WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e);
+DECLARE @text TABLE (object_id int NOT NULL, words nvarchar(max) COLLATE Latin1_General_100_BIN2 NOT NULL);
+INSERT @text
+SELECT m.object_id, N' ' + LOWER(m.definition) + N' '
+FROM sys.sql_modules m
+WHERE m.definition IS NOT NULL AND m.object_id NOT IN (
+    SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) FROM procver.version v
+    WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
+      AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL);
+SELECT t.id, LOWER(REPLACE(o.type_desc, '_', ' ')) + N' ' + COALESCE(SCHEMA_NAME(o.schema_id) + N'.', N'') + o.name
+             + N' (by name, in its text)'
+FROM @target t
+JOIN @text m ON CHARINDEX(LOWER(t.leaf) COLLATE Latin1_General_100_BIN2, m.words) > 0
+JOIN sys.objects o ON o.object_id = m.object_id
+WHERE m.words LIKE N'%[^a-z0-9_@$#]' + REPLACE(REPLACE(REPLACE(LOWER(t.leaf), N'[', N'[[]'), N'_', N'[_]'), N'%', N'[%]')
+                   + N'[^a-z0-9_@$#]%'
+  AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver'
+  AND o.parent_object_id <> COALESCE(t.object_id, -1)
+
+-- name: catalog
+-- What the catalog holds of versions now, beside what it held right after their creation.
+DECLARE @a nvarchar(max) = ?;
+DECLARE @work nvarchar(max) = (
+    SELECT v.[schema], v.leaf, v.kind FROM procver.version v
+    WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e) FOR JSON PATH);
+SELECT v.id, v.digest, d.digest AS digest_now, v.privileges AS privileges_json, q.privileges AS now_json
+FROM procver.version v
+LEFT JOIN procver.digests(@work) d ON d.[schema] = v.[schema] AND d.leaf = v.leaf AND d.kind = v.kind
+LEFT JOIN procver.privileges(@work) q ON q.[schema] = v.[schema] AND q.leaf = v.leaf AND q.kind = v.kind
+WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+
+-- name: events
+DECLARE @a nvarchar(max) = ?;
+SELECT e.[at], e.actor, e.client, e.action, e.subject, e.detail AS detail_json
+FROM procver.event e
+JOIN procver.project p ON p.id = e.project_id
+WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+ORDER BY e.id
+
+-- name: enter_project
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+INSERT procver.project (name, default_schema)
+SELECT JSON_VALUE(@a, '$.project'), JSON_VALUE(@a, '$.default_schema')
+WHERE NOT EXISTS (SELECT 1 FROM procver.project p WITH (UPDLOCK, HOLDLOCK)
+                  WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
+
+-- name: carry
+-- Owner and grants of new objects. Each item names its target {"schema", "leaf", "kind"} and one of "given" (privileges as
+-- data), "like" (an object to copy from) or "exactly" ([[grantee, privilege, grantable], ...]). A new object has none, so
+-- nothing need be revoked. Principals that no longer exist, and those no one may grant to, are passed over. The owner comes
+-- first: changing it takes all grants away (manual, "ALTER AUTHORIZATION").
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @item TABLE (thing nvarchar(600) NOT NULL, object_id int NOT NULL, type char(2) NOT NULL, owner int NULL,
+                     own nvarchar(128) NULL, acl nvarchar(max) NULL, exactly int NOT NULL);
+INSERT @item
+SELECT p.thing, p.object_id, p.type, COALESCE(p.principal_id, s.principal_id),
+       JSON_VALUE(COALESCE(i.given, q.privileges), '$[0].own'),
+       COALESCE(i.exactly, JSON_QUERY(COALESCE(i.given, q.privileges), '$[0].acl')),
+       CASE WHEN i.exactly IS NULL THEN 0 ELSE 1 END
+FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON, given nvarchar(max) AS JSON, [like] nvarchar(max) AS JSON,
+                        exactly nvarchar(max) AS JSON) i
+CROSS APPLY procver.parts(N'[' + i.target + N']') p
+JOIN sys.schemas s ON s.schema_id = p.schema_id
+OUTER APPLY procver.privileges(N'[' + i.[like] + N']') q;
+DECLARE @sql nvarchar(max) = (
+    SELECT STRING_AGG(CAST(N'ALTER AUTHORIZATION ON ' + i.thing + N' TO ' + QUOTENAME(i.own) AS nvarchar(max)), N'; ')
+    FROM @item i
+    WHERE DATABASE_PRINCIPAL_ID(i.own) IS NOT NULL AND DATABASE_PRINCIPAL_ID(i.own) <> i.owner);
+IF @sql IS NOT NULL EXEC sp_executesql @sql;
+SET @sql = (
+    SELECT STRING_AGG(CAST(
+               CASE WHEN g.verb = N'' THEN N'GRANT ' ELSE g.verb END + g.what + g.place + N' ON ' + g.thing
+               + CASE g.verb WHEN N'REVOKE ' THEN N' FROM ' ELSE N' TO ' END + QUOTENAME(g.grantee)
+               + CASE WHEN g.grantable = N'true' AND g.verb = N'' THEN N' WITH GRANT OPTION' ELSE N'' END AS nvarchar(max)), N'; ')
+           WITHIN GROUP (ORDER BY CASE g.place WHEN N'' THEN 0 ELSE 1 END, CASE g.verb WHEN N'' THEN 0 ELSE 1 END)
+    FROM (SELECT DISTINCT i.thing, i.object_id, i.owner, w.verb, w.place, w.grantee, w.grantable,
+                 CASE i.exactly WHEN 1 THEN procver.grantable(i.type, w.what) ELSE w.what END AS what
+          FROM @item i
+          CROSS APPLY (
+              SELECT y.grantee, y.grantable, y.verb, y.place,
+                     SUBSTRING(y.said, LEN(y.verb + N'.'), LEN(y.said) - LEN(y.verb + N'.') - LEN(y.place) + 1) AS what
+              FROM (SELECT COALESCE(JSON_VALUE(e.value, '$[0]'), N'public') AS grantee, JSON_VALUE(e.value, '$[1]') AS said,
+                           JSON_VALUE(e.value, '$[2]') AS grantable,
+                           CASE WHEN LEFT(JSON_VALUE(e.value, '$[1]'), 5) = N'DENY ' THEN N'DENY '
+                                WHEN LEFT(JSON_VALUE(e.value, '$[1]'), 7) = N'REVOKE ' THEN N'REVOKE ' ELSE N'' END AS verb,
+                           CASE WHEN CHARINDEX(N' ([', JSON_VALUE(e.value, '$[1]')) = 0 THEN N''
+                                ELSE SUBSTRING(JSON_VALUE(e.value, '$[1]'), CHARINDEX(N' ([', JSON_VALUE(e.value, '$[1]')), 300)
+                           END AS place
+                    FROM OPENJSON(i.acl) e) y) w) g
+    WHERE g.what IS NOT NULL AND g.what COLLATE Latin1_General_100_BIN2 NOT LIKE N'%[^A-Za-z ]%'
+      AND DATABASE_PRINCIPAL_ID(g.grantee) IS NOT NULL
+      AND DATABASE_PRINCIPAL_ID(g.grantee) NOT IN (COALESCE(g.owner, -1), DATABASE_PRINCIPAL_ID(USER_NAME()))
+      AND g.grantee NOT IN (N'dbo', N'sys', N'INFORMATION_SCHEMA')
+      AND (g.place = N'' OR EXISTS (SELECT 1 FROM sys.columns c
+                                    WHERE c.object_id = g.object_id AND N' (' + QUOTENAME(c.name) + N')' = g.place)));
+IF @sql IS NOT NULL EXEC sp_executesql @sql
+
+-- name: describe
+-- Extended properties of the same items, after what follows the definition in the source: what that says has precedence.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @sql nvarchar(max) = (
+    SELECT STRING_AGG(CAST(CONCAT(
+               N'EXEC sp_addextendedproperty N''', REPLACE(w.name, N'''', N''''''), N''', ',
+               COALESCE(N'N''' + REPLACE(w.value, N'''', N'''''') + N'''', N'NULL'),
+               N', N''SCHEMA'', N''', REPLACE(w.[schema], N'''', N''''''), N''', N''', w.word, N''', N''',
+               REPLACE(w.leaf, N'''', N''''''), N'''',
+               CASE WHEN w.part IS NOT NULL
+                    THEN N', N''' + REPLACE(w.part, N'''', N'''''') + N''', N''' + REPLACE(w.item, N'''', N'''''') + N'''' END)
+           AS nvarchar(max)), N'; ')
+    FROM (SELECT p.[schema], p.leaf, p.class, p.major_id, p.object_id,
+                 CASE p.kind WHEN 'procedure' THEN N'PROCEDURE' WHEN 'view' THEN N'VIEW' WHEN 'function' THEN N'FUNCTION'
+                             ELSE N'TYPE' END AS word,
+                 JSON_VALUE(e.value, '$[0]') AS name, JSON_VALUE(e.value, '$[1]') AS value,
+                 JSON_VALUE(e.value, '$[2]') AS part, JSON_VALUE(e.value, '$[3]') AS item
+          FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON, given nvarchar(max) AS JSON, [like] nvarchar(max) AS JSON) i
+          CROSS APPLY procver.parts(N'[' + i.target + N']') p
+          OUTER APPLY procver.privileges(N'[' + i.[like] + N']') q
+          CROSS APPLY OPENJSON(COALESCE(i.given, q.privileges), '$[0].properties') e) w
+    WHERE NOT EXISTS (
+        SELECT 1 FROM sys.extended_properties x
+        LEFT JOIN sys.columns c ON x.class = 1 AND x.minor_id > 0 AND c.object_id = x.major_id AND c.column_id = x.minor_id
+        LEFT JOIN sys.all_parameters a ON x.class = 2 AND a.object_id = x.major_id AND a.parameter_id = x.minor_id
+        WHERE x.major_id = w.major_id AND (x.class = w.class OR (x.class = 2 AND w.class = 1))
+          AND x.name COLLATE DATABASE_DEFAULT = w.name COLLATE DATABASE_DEFAULT
+          AND COALESCE(c.name, a.name, N'') COLLATE DATABASE_DEFAULT = COALESCE(w.item, N'') COLLATE DATABASE_DEFAULT)
+      AND (w.part IS NULL
+           OR (w.part = N'COLUMN' AND EXISTS (SELECT 1 FROM sys.columns c
+                                              WHERE c.object_id = w.object_id AND c.name = w.item))
+           OR (w.part = N'PARAMETER' AND EXISTS (SELECT 1 FROM sys.all_parameters a
+                                                 WHERE a.object_id = w.object_id AND a.name = w.item))));
+IF @sql IS NOT NULL EXEC sp_executesql @sql
+
+-- name: add_versions
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int);
+DECLARE @work nvarchar(max) = JSON_QUERY(@a, '$.versions');
+DECLARE @item TABLE (
+    name nvarchar(540) COLLATE Latin1_General_100_BIN2 NOT NULL, kind varchar(20) NOT NULL, number int NOT NULL,
+    fingerprint varchar(100) NOT NULL, shape varchar(100) NOT NULL, source_digest varchar(100) NOT NULL,
+    source_path nvarchar(2000) NOT NULL, [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL,
+    physical nvarchar(540) NOT NULL, definition nvarchar(max) NOT NULL, digest varbinary(32) NULL,
+    privileges nvarchar(max) NULL);
+INSERT @item
+SELECT x.name, x.kind, x.number, x.fingerprint, x.shape, x.source_digest, x.source_path, x.[schema], x.leaf, x.physical,
+       x.definition, d.digest, q.privileges
+FROM OPENJSON(@work) WITH (
+    name nvarchar(540), kind varchar(20), number int, fingerprint varchar(100), shape varchar(100),
+    source_digest varchar(100), source_path nvarchar(2000), [schema] nvarchar(128), leaf nvarchar(128),
+    physical nvarchar(540), definition nvarchar(max) AS JSON) x
+LEFT JOIN procver.digests(@work) d ON d.[schema] = x.[schema] AND d.leaf = x.leaf AND d.kind = x.kind
+LEFT JOIN procver.privileges(@work) q ON q.[schema] = x.[schema] AND q.leaf = x.leaf AND q.kind = x.kind;
+-- A CREATE without a schema goes where the login's default schema is.
+IF EXISTS (SELECT 1 FROM @item WHERE privileges IS NULL)
+BEGIN
+    DECLARE @lost nvarchar(2000) = CONCAT(
+        (SELECT MIN(physical) FROM @item WHERE privileges IS NULL),
+        N' is not there after its CREATE: the default schema of this login is ', COALESCE(SCHEMA_NAME(), N'unknown'));
+    THROW 51003, @lost, 1;
+END;
+UPDATE v SET state = 'present', condemned_at = NULL, dropped_at = NULL, digest = i.digest, privileges = i.privileges
+FROM procver.version v
+JOIN @item i ON v.project_id = @project AND i.name = v.name AND i.number = v.number;
+INSERT procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, [schema], leaf,
+                        physical, definition, state, digest, privileges)
+SELECT @project, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path, i.[schema], i.leaf,
+       i.physical, i.definition, 'present', i.digest, i.privileges
+FROM @item i
+WHERE NOT EXISTS (SELECT 1 FROM procver.version v WHERE v.project_id = @project AND v.name = i.name AND v.number = i.number)
+
+-- name: add_dependencies
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int);
+INSERT procver.dependency (version_id, requires_id)
+SELECT DISTINCT v.id, r.id
+FROM OPENJSON(@a, '$.edges') WITH (name nvarchar(540), number int, requires nvarchar(540), requires_number int) x
+JOIN procver.version v ON v.project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number
+JOIN procver.version r ON r.project_id = @project AND r.name = x.requires COLLATE Latin1_General_100_BIN2
+                      AND r.number = x.requires_number
+WHERE NOT EXISTS (SELECT 1 FROM procver.dependency d WHERE d.version_id = v.id AND d.requires_id = r.id)
+
+-- name: require_present
+-- The last look before a release is recorded: every version of it must be in the catalog.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @missing nvarchar(2000) = (
+    SELECT LEFT(STRING_AGG(CAST(x.physical AS nvarchar(max)), N', '), 1900)
+    FROM OPENJSON(@a, '$.versions') WITH ([schema] nvarchar(128), leaf nvarchar(128), physical nvarchar(540), kind varchar(20)) x
+    WHERE CASE x.kind WHEN 'table_type' THEN TYPE_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
+                      ELSE OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)) END IS NULL);
+IF @missing IS NOT NULL
+BEGIN
+    SET @missing = N'versions vanished while they were published: ' + @missing;
+    THROW 51001, @missing, 1;
+END
+
+-- name: add_release
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int),
+        @number bigint = CAST(JSON_VALUE(@a, '$.number') AS bigint),
+        @release nvarchar(200) = JSON_VALUE(@a, '$.release');
+DELETE FROM procver.instance WHERE release_id IN (
+    SELECT r.id FROM procver.release r WHERE r.project_id = @project AND r.name = @release COLLATE Latin1_General_100_BIN2);
+DELETE FROM procver.release WHERE project_id = @project AND name = @release COLLATE Latin1_General_100_BIN2;
+UPDATE procver.project SET last_release = @number WHERE id = @project;
+UPDATE procver.membership SET until = @number
+WHERE until IS NULL AND version_id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.removed') e);
+INSERT procver.membership (project_id, version_id, since)
+SELECT @project, v.id, @number
+FROM OPENJSON(@a, '$.added') WITH (name nvarchar(540), number int) x
+JOIN procver.version v ON v.project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number;
+UPDATE procver.version SET state = 'present', condemned_at = NULL
+WHERE state = 'condemned' AND project_id = @project
+  AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.spared') e)
+
+-- name: insert_release
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+INSERT procver.release (project_id, name, number, content)
+SELECT CAST(JSON_VALUE(@a, '$.project_id') AS int), JSON_VALUE(@a, '$.release'),
+       CAST(JSON_VALUE(@a, '$.number') AS bigint), JSON_VALUE(@a, '$.content')
+
+-- name: activate
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+UPDATE procver.release SET activated_at = COALESCE(activated_at, SYSUTCDATETIME()), retired_at = NULL
+WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
+
+-- name: spare
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+UPDATE procver.version SET state = 'present', condemned_at = NULL
+WHERE state = 'condemned' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+
+-- name: retire
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+UPDATE procver.release SET retired_at = SYSUTCDATETIME() WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
+
+-- name: place_instance
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @name nvarchar(200) = JSON_VALUE(@a, '$.instance');
+UPDATE procver.instance SET release_id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint),
+                            activated_at = SYSUTCDATETIME(), last_seen_at = SYSUTCDATETIME()
+WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2;
+IF @@ROWCOUNT = 0
+    INSERT procver.instance (project_id, name, release_id)
+    VALUES (@project, @name, CAST(JSON_VALUE(@a, '$.release_id') AS bigint))
+
+-- name: remove_instance
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DELETE FROM procver.instance
+WHERE project_id = CAST(JSON_VALUE(@a, '$.project_id') AS int)
+  AND name = JSON_VALUE(@a, '$.instance') COLLATE Latin1_General_100_BIN2
+  AND release_id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
+
+-- name: discard_release
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DELETE FROM procver.instance WHERE release_id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint);
+DELETE FROM procver.release WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
+
+-- name: forget_versions
+-- Only for `release discard`: the numbers become free in this database.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @gone TABLE (id bigint NOT NULL PRIMARY KEY);
+INSERT @gone SELECT DISTINCT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e;
+DELETE FROM procver.dependency WHERE version_id IN (SELECT id FROM @gone) OR requires_id IN (SELECT id FROM @gone);
+DELETE FROM procver.membership WHERE version_id IN (SELECT id FROM @gone);
+DELETE FROM procver.version WHERE id IN (SELECT id FROM @gone)
+
+-- name: condemn
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+UPDATE procver.version SET state = 'condemned', condemned_at = SYSUTCDATETIME()
+WHERE state = 'present' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+
+-- name: keep_privileges
+-- Right before a drop: what a later restore gives back.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @id bigint = CAST(JSON_VALUE(@a, '$.id') AS bigint);
+DECLARE @work nvarchar(max) = (SELECT v.[schema], v.leaf, v.kind FROM procver.version v WHERE v.id = @id FOR JSON PATH);
+DECLARE @found nvarchar(max) = (SELECT q.privileges FROM procver.privileges(@work) q);
+UPDATE procver.version SET privileges = @found WHERE id = @id AND @found IS NOT NULL
+
+-- name: drop_version
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+UPDATE procver.version SET state = 'dropped', condemned_at = NULL, dropped_at = SYSUTCDATETIME()
+WHERE id = CAST(JSON_VALUE(@a, '$.id') AS bigint)
+
+-- name: log
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+INSERT procver.event (project_id, action, subject, detail)
+SELECT CAST(JSON_VALUE(@a, '$.project_id') AS int), JSON_VALUE(@a, '$.action'), JSON_VALUE(@a, '$.subject'),
+       JSON_QUERY(@a, '$.detail')
+
+-- name: defer_checks
+-- Nothing to defer: a module may name what does not exist yet (manual, "Deferred Name Resolution").
+
+-- name: check_bodies
+-- Nothing was deferred.
