@@ -48,7 +48,7 @@ class Expressions(Walker):
                         self.expression(i + 1, end, scope, i)
                 i = end + 1
             elif i in self.at_set:
-                i = self._atom(max(self.chain_start(i), lo), hi, scope, opener)
+                i = max(self._atom(self.chain_start(i, lo), hi, scope, opener), i + 1)
             else:
                 i += 1
 

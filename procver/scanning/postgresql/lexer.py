@@ -65,7 +65,7 @@ def _token(dollar: str) -> str:
             r"\$[0-9]++",
             dollar,
             _ESTRING,
-            rf"[bBxX]{_STRING}",
+            rf"[bBxX]'[^']*+'(?:{_GO_ON}'[^']*+')*+",
             rf"[uU]&{_STRING}",
             r'[uU]&"[^"]++(?:""[^"]*+)*+"',
             r"[eE]'",

@@ -60,7 +60,7 @@ class Plpgsql(Statements):
             elif word in ("if", "elsif", "elseif", "when"):
                 lo = self._until("then", lo + 1, hi, scope)
             elif word == "case":
-                when = self._end_of(lo + 1, hi, ("when",))
+                when = self.seek(lo + 1, hi, ("when",))
                 self._value(lo + 1, when, scope)
                 lo = when
             elif word == "while":
@@ -73,24 +73,8 @@ class Plpgsql(Statements):
                 self._simple(lo, hi, scope)
                 return
 
-    def _end_of(self, lo: int, hi: int, words: Iterable[str]) -> int:
-        """Return the index of the first of ``words`` outside brackets and CASE expressions."""
-        i, depth = lo, 0
-        while i < hi:
-            token = self.toks[i]
-            if token in ("(", "["):
-                i = self.close(i, hi)
-            elif token == "case":
-                depth += 1
-            elif token == "end" and depth:
-                depth -= 1
-            elif depth == 0 and token in words and self.tok(i - 1) not in (".", "as"):
-                return i
-            i += 1
-        return hi
-
     def _until(self, word: str, lo: int, hi: int, scope: Scope) -> int:
-        end = self._end_of(lo, hi, (word,))
+        end = self.seek(lo, hi, (word,))
         self._value(lo, end, scope)
         return end + 1
 
@@ -102,7 +86,7 @@ class Plpgsql(Statements):
     def _for(self, lo: int, hi: int, scope: Scope) -> int:
         toks = self.toks
         start = self.seek(lo, hi, ("in",)) + 1
-        end = self._end_of(start, hi, ("loop",))
+        end = self.seek(start, hi, ("loop",))
         word = self.tok(start)
         if word in ("array", "reverse") and start + 1 < end and toks[start + 1] != "[":
             start += 1

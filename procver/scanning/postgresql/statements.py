@@ -112,9 +112,9 @@ class Statements(Queries):
                     self.expression(i + 1, end, scope, i)
                 i = end + 1
             elif i in self.at_set:
-                chain = self.chain(self.chain_start(i), body)
+                chain = self.chain(self.chain_start(i, lo), body)
                 self._note_definition(lo, chain)
-                i = chain.end
+                i = max(chain.end, i + 1)
             else:
                 i += 1
         if body < hi:

@@ -185,9 +185,9 @@ class Walker(ABC):
             i += 2
         return Chain(tuple(parts), i, False)
 
-    def chain_start(self, i: int) -> int:
-        """Return where the chain that holds token ``i`` starts."""
-        while i >= 2 and self.toks[i - 1] == "." and self.is_name(i - 2):
+    def chain_start(self, i: int, lo: int) -> int:
+        """Return where the chain that holds token ``i`` starts, not before ``lo``."""
+        while i - 2 >= lo and self.toks[i - 1] == "." and self.is_name(i - 2):
             i -= 2
         return i
 
@@ -212,7 +212,7 @@ class Walker(ABC):
         i = lo
         while i < hi:
             token = self.toks[i]
-            if token in words and self.tok(i - 1) not in (".", "as"):
+            if token in words and (i == lo or self.toks[i - 1] not in (".", "as")):
                 return i
             if token in ("(", "["):
                 i = self.close(i, hi)
