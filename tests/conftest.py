@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import psycopg
 import pytest
 
 from tests.servers import Server, embedded_server, installed_server
+
+USERS = pytest.StashKey[IO[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +44,24 @@ def url(server: Server) -> Iterator[str]:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say that the servers are in use: several test runs may share them."""
+    if not hasattr(session.config, "workerinput"):
+        _users = Path(tempfile.gettempdir(), f"procver-test-postgresql-{os.getuid()}.users").open(
+            "w"
+        )
+        fcntl.flock(_users, fcntl.LOCK_SH)
+        session.config.stash[USERS] = _users
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Stop the servers once, when the last worker is done."""
-    if hasattr(session.config, "workerinput"):
+    """Stop the servers when the last run that uses them is done."""
+    users = session.config.stash.get(USERS, None)
+    if users is None:
+        return
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return
     base = Path(tempfile.gettempdir())
     for running in base.glob(f"procver-test-postgresql-{os.getuid()}-*/data/postmaster.pid"):
