@@ -47,11 +47,9 @@ def url(server: Server) -> Iterator[str]:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Say that the servers are in use: several test runs may share them."""
     if not hasattr(session.config, "workerinput"):
-        _users = Path(tempfile.gettempdir(), f"procver-test-postgresql-{os.getuid()}.users").open(
-            "w"
-        )
-        fcntl.flock(_users, fcntl.LOCK_SH)
-        session.config.stash[USERS] = _users
+        path = Path(tempfile.gettempdir(), f"procver-test-postgresql-{os.getuid()}.users")
+        users = session.config.stash[USERS] = path.open("w")
+        fcntl.flock(users, fcntl.LOCK_SH)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -30,6 +30,7 @@ CREATE TABLE procver.version (
     leaf            nvarchar(128) NOT NULL,
     physical        nvarchar(540) NOT NULL,     -- physical name, quoted where needed
     definition      nvarchar(max) NOT NULL,     -- [[text, role], ...] as sent
+    requires        nvarchar(max) NOT NULL,     -- [[name, number], ...] of the versions that it refers to
     state           varchar(10) NOT NULL CHECK (state IN ('present', 'condemned', 'dropped')),
     digest          varbinary(32) NULL,         -- what the catalog said right after its creation
     privileges      nvarchar(max) NULL,         -- owner, grants and properties: after creation; before its drop
@@ -41,15 +42,6 @@ CREATE TABLE procver.version (
 );
 GO
 CREATE INDEX version_physical ON procver.version ([schema], leaf);
-GO
--- No cascades: two ways from a version to its dependencies would be refused (error 1785).
-CREATE TABLE procver.dependency (
-    version_id      bigint NOT NULL REFERENCES procver.version (id),
-    requires_id     bigint NOT NULL REFERENCES procver.version (id),
-    PRIMARY KEY (version_id, requires_id)
-);
-GO
-CREATE INDEX dependency_requires ON procver.dependency (requires_id);
 GO
 CREATE TABLE procver.release (
     id              bigint IDENTITY(1, 1) NOT NULL PRIMARY KEY,
@@ -101,6 +93,14 @@ CREATE TABLE procver.event (
 GO
 CREATE INDEX event_project ON procver.event (project_id, id);
 GO
+CREATE VIEW procver.dependency AS
+SELECT v.id AS version_id, r.id AS requires_id
+FROM procver.version v
+CROSS APPLY OPENJSON(v.requires) e
+JOIN procver.version r ON r.project_id = v.project_id
+                      AND r.name = JSON_VALUE(e.value, '$[0]') COLLATE Latin1_General_100_BIN2
+                      AND r.number = CAST(JSON_VALUE(e.value, '$[1]') AS int);
+GO
 CREATE VIEW procver.mapping AS
 SELECT p.name AS project, r.name AS release, p.dialect, p.default_schema,
        v.name, v.kind, v.number AS version, v.physical, v.fingerprint
@@ -127,12 +127,12 @@ GO
 -- What the catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row for each that is there.
 -- "class" and "major_id" are those of sys.database_permissions, "thing" is what follows ON in a GRANT.
 CREATE FUNCTION procver.parts(@work nvarchar(max)) RETURNS TABLE AS RETURN (
-    SELECT x.[schema], x.leaf, x.kind, 1 AS class, o.object_id AS major_id, o.object_id, o.type,
+    SELECT x.[schema], x.leaf, x.kind, 1 AS class, o.object_id AS major_id, o.object_id, CAST(RTRIM(o.type) AS varchar(2)) AS type,
            o.principal_id, o.schema_id,
            N'OBJECT::' + QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf) AS thing
     FROM OPENJSON(@work) WITH ([schema] nvarchar(128), leaf nvarchar(128), kind varchar(20)) x
     JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
-    WHERE x.kind = CASE o.type WHEN 'P' THEN 'procedure' WHEN 'V' THEN 'view' WHEN 'FN' THEN 'function'
+    WHERE x.kind = CASE RTRIM(o.type) WHEN 'P' THEN 'procedure' WHEN 'V' THEN 'view' WHEN 'FN' THEN 'function'
                                WHEN 'IF' THEN 'function' WHEN 'TF' THEN 'function' ELSE '' END
     UNION ALL
     SELECT x.[schema], x.leaf, x.kind, 6, t.user_type_id, t.type_table_object_id, 'TT', t.principal_id, t.schema_id,
@@ -250,7 +250,7 @@ CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN 
 GO
 -- What of a privilege in [grants] can be given on an object of this type (sys.objects.type, TT for a table type); or NULL.
 -- only: sqlserver
-CREATE FUNCTION procver.grantable(@type char(2), @what nvarchar(128)) RETURNS nvarchar(128) AS
+CREATE FUNCTION procver.grantable(@type varchar(2), @what nvarchar(128)) RETURNS nvarchar(128) AS
 BEGIN
     RETURN CASE
         WHEN @what IN (N'CONTROL', N'TAKE OWNERSHIP', N'VIEW DEFINITION') THEN @what
@@ -264,7 +264,7 @@ END;
 GO
 -- Babelfish knows EXECUTE for every function, and no privilege on a type.
 -- only: babelfish
-CREATE FUNCTION procver.grantable(@type char(2), @what nvarchar(128)) RETURNS nvarchar(128) AS
+CREATE FUNCTION procver.grantable(@type varchar(2), @what nvarchar(128)) RETURNS nvarchar(128) AS
 BEGIN
     RETURN CASE
         WHEN @type IN ('FN', 'IF', 'TF') AND @what IN (N'EXECUTE', N'SELECT') THEN N'EXECUTE'

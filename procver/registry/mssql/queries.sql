@@ -15,21 +15,13 @@ WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
 -- name: versions
 DECLARE @a nvarchar(max) = ?;
 SELECT v.name, v.number, v.id, v.kind, v.fingerprint, v.shape, v.source_digest, v.[schema], v.leaf, v.physical, v.state,
-       v.condemned_at,
+       v.condemned_at, v.requires AS requires_json,
        CAST(CASE WHEN v.kind = 'table_type' THEN CASE WHEN TYPE_ID(q.name) IS NULL THEN 0 ELSE 1 END
                  WHEN OBJECT_ID(q.name) IS NULL THEN 0 ELSE 1 END AS bit) AS found
 FROM procver.version v
 CROSS APPLY (SELECT QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf) AS name) q
 WHERE v.project_id = (SELECT p.id FROM procver.project p
                       WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
-
--- name: dependencies
-DECLARE @a nvarchar(max) = ?;
-SELECT d.version_id, d.requires_id
-FROM procver.dependency d
-JOIN procver.version v ON v.id = d.version_id
-JOIN procver.project p ON p.id = v.project_id
-WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
 
 -- name: releases
 DECLARE @a nvarchar(max) = ?;
@@ -59,22 +51,33 @@ DECLARE @a nvarchar(max) = ?;
 SELECT CAST(SYSUTCDATETIME() AS datetime2(6)) WHERE @a IS NOT NULL
 
 -- name: taken
--- Which of the physical names exist in the catalog, and which project, if any, published them.
+-- Which of the physical names exist in the catalog. Needs no registry: publish asks before it makes one.
 DECLARE @a nvarchar(max) = ?;
-SELECT x.[schema], x.leaf, COALESCE(LOWER(REPLACE(o.type_desc, '_', ' ')), 'type'),
-       (SELECT MIN(p.name) FROM procver.version v JOIN procver.project p ON p.id = v.project_id
-        WHERE v.[schema] = x.[schema] AND v.leaf = x.leaf AND v.state <> 'dropped')
-FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128), kind varchar(20)) x
-LEFT JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
-                       AND x.kind <> 'table_type'
-WHERE o.object_id IS NOT NULL
-   OR (x.kind = 'table_type' AND TYPE_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)) IS NOT NULL)
+SELECT x.[schema], x.leaf, LOWER(REPLACE(o.type_desc, '_', ' '))
+FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128)) x
+JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
+UNION ALL
+SELECT x.[schema], x.leaf, 'type'
+FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128), routine bit) x
+WHERE x.routine = 0 AND TYPE_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)) IS NOT NULL
+
+-- name: owners
+-- Which project published what has these physical names, and as what.
+DECLARE @a nvarchar(max) = ?;
+SELECT DISTINCT p.name, v.name, v.number
+FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128)) x
+JOIN procver.version v ON v.[schema] = x.[schema] AND v.leaf = x.leaf AND v.state <> 'dropped'
+JOIN procver.project p ON p.id = v.project_id
 
 -- name: missing_schemas
 DECLARE @a nvarchar(max) = ?;
 SELECT DISTINCT x.[schema]
 FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128)) x
 WHERE SCHEMA_ID(x.[schema]) IS NULL
+
+-- name: missing_roles
+DECLARE @a nvarchar(max) = ?;
+SELECT e.value FROM OPENJSON(@a, '$.roles') e WHERE DATABASE_PRINCIPAL_ID(e.value) IS NULL
 
 -- name: unmanaged_namesakes
 -- Objects that carry the logical name itself: what the team had before procver, whose grants the first version takes over.
@@ -98,7 +101,7 @@ SELECT v.id,
        + QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)
 FROM procver.version v
 LEFT JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
-                       AND v.kind = CASE o.type WHEN 'P' THEN 'procedure' WHEN 'V' THEN 'view' WHEN 'FN' THEN 'function'
+                       AND v.kind = CASE RTRIM(o.type) WHEN 'P' THEN 'procedure' WHEN 'V' THEN 'view' WHEN 'FN' THEN 'function'
                                                 WHEN 'IF' THEN 'function' WHEN 'TF' THEN 'function' ELSE '' END
 WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
   AND (o.object_id IS NOT NULL
@@ -234,7 +237,7 @@ WHERE NOT EXISTS (SELECT 1 FROM procver.project p WITH (UPDLOCK, HOLDLOCK)
 -- first: changing it takes all grants away (manual, "ALTER AUTHORIZATION").
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-DECLARE @item TABLE (thing nvarchar(600) NOT NULL, object_id int NOT NULL, type char(2) NOT NULL, owner int NULL,
+DECLARE @item TABLE (thing nvarchar(600) NOT NULL, object_id int NOT NULL, type varchar(2) NOT NULL, owner int NULL,
                      own nvarchar(128) NULL, acl nvarchar(max) NULL, exactly int NOT NULL);
 INSERT @item
 SELECT p.thing, p.object_id, p.type, COALESCE(p.principal_id, s.principal_id),
@@ -318,23 +321,21 @@ IF @sql IS NOT NULL EXEC sp_executesql @sql
 -- name: add_versions
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int);
-DECLARE @work nvarchar(max) = JSON_QUERY(@a, '$.versions');
 DECLARE @item TABLE (
-    name nvarchar(540) COLLATE Latin1_General_100_BIN2 NOT NULL, kind varchar(20) NOT NULL, number int NOT NULL,
-    fingerprint varchar(100) NOT NULL, shape varchar(100) NOT NULL, source_digest varchar(100) NOT NULL,
+    project_id int NOT NULL, name nvarchar(540) COLLATE Latin1_General_100_BIN2 NOT NULL, kind varchar(20) NOT NULL,
+    number int NOT NULL, fingerprint varchar(100) NOT NULL, shape varchar(100) NOT NULL, source_digest varchar(100) NOT NULL,
     source_path nvarchar(2000) NOT NULL, [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL,
-    physical nvarchar(540) NOT NULL, definition nvarchar(max) NOT NULL, digest varbinary(32) NULL,
-    privileges nvarchar(max) NULL);
+    physical nvarchar(540) NOT NULL, definition nvarchar(max) NOT NULL, requires nvarchar(max) NOT NULL,
+    digest varbinary(32) NULL, privileges nvarchar(max) NULL);
 INSERT @item
-SELECT x.name, x.kind, x.number, x.fingerprint, x.shape, x.source_digest, x.source_path, x.[schema], x.leaf, x.physical,
-       x.definition, d.digest, q.privileges
-FROM OPENJSON(@work) WITH (
-    name nvarchar(540), kind varchar(20), number int, fingerprint varchar(100), shape varchar(100),
+SELECT x.project_id, x.name, x.kind, x.number, x.fingerprint, x.shape, x.source_digest, x.source_path, x.[schema], x.leaf,
+       x.physical, x.definition, x.requires, d.digest, q.privileges
+FROM OPENJSON(@a) WITH (
+    project_id int, name nvarchar(540), kind varchar(20), number int, fingerprint varchar(100), shape varchar(100),
     source_digest varchar(100), source_path nvarchar(2000), [schema] nvarchar(128), leaf nvarchar(128),
-    physical nvarchar(540), definition nvarchar(max) AS JSON) x
-LEFT JOIN procver.digests(@work) d ON d.[schema] = x.[schema] AND d.leaf = x.leaf AND d.kind = x.kind
-LEFT JOIN procver.privileges(@work) q ON q.[schema] = x.[schema] AND q.leaf = x.leaf AND q.kind = x.kind;
+    physical nvarchar(540), definition nvarchar(max) AS JSON, requires nvarchar(max) AS JSON) x
+LEFT JOIN procver.digests(@a) d ON d.[schema] = x.[schema] AND d.leaf = x.leaf AND d.kind = x.kind
+LEFT JOIN procver.privileges(@a) q ON q.[schema] = x.[schema] AND q.leaf = x.leaf AND q.kind = x.kind;
 -- A CREATE without a schema goes where the login's default schema is.
 IF EXISTS (SELECT 1 FROM @item WHERE privileges IS NULL)
 BEGIN
@@ -345,25 +346,14 @@ BEGIN
 END;
 UPDATE v SET state = 'present', condemned_at = NULL, dropped_at = NULL, digest = i.digest, privileges = i.privileges
 FROM procver.version v
-JOIN @item i ON v.project_id = @project AND i.name = v.name AND i.number = v.number;
+JOIN @item i ON i.project_id = v.project_id AND i.name = v.name AND i.number = v.number;
 INSERT procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, [schema], leaf,
-                        physical, definition, state, digest, privileges)
-SELECT @project, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path, i.[schema], i.leaf,
-       i.physical, i.definition, 'present', i.digest, i.privileges
+                        physical, definition, requires, state, digest, privileges)
+SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path, i.[schema], i.leaf,
+       i.physical, i.definition, i.requires, 'present', i.digest, i.privileges
 FROM @item i
-WHERE NOT EXISTS (SELECT 1 FROM procver.version v WHERE v.project_id = @project AND v.name = i.name AND v.number = i.number)
-
--- name: add_dependencies
-DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int);
-INSERT procver.dependency (version_id, requires_id)
-SELECT DISTINCT v.id, r.id
-FROM OPENJSON(@a, '$.edges') WITH (name nvarchar(540), number int, requires nvarchar(540), requires_number int) x
-JOIN procver.version v ON v.project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number
-JOIN procver.version r ON r.project_id = @project AND r.name = x.requires COLLATE Latin1_General_100_BIN2
-                      AND r.number = x.requires_number
-WHERE NOT EXISTS (SELECT 1 FROM procver.dependency d WHERE d.version_id = v.id AND d.requires_id = r.id)
+WHERE NOT EXISTS (SELECT 1 FROM procver.version v
+                  WHERE v.project_id = i.project_id AND v.name = i.name AND v.number = i.number)
 
 -- name: require_present
 -- The last look before a release is recorded: every version of it must be in the catalog.
@@ -371,9 +361,9 @@ DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @missing nvarchar(2000) = (
     SELECT LEFT(STRING_AGG(CAST(x.physical AS nvarchar(max)), N', '), 1900)
-    FROM OPENJSON(@a, '$.versions') WITH ([schema] nvarchar(128), leaf nvarchar(128), physical nvarchar(540), kind varchar(20)) x
-    WHERE CASE x.kind WHEN 'table_type' THEN TYPE_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
-                      ELSE OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)) END IS NULL);
+    FROM OPENJSON(@a, '$.versions') WITH ([schema] nvarchar(128), leaf nvarchar(128), physical nvarchar(540), routine bit) x
+    WHERE OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)) IS NULL
+      AND (x.routine = 1 OR TYPE_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)) IS NULL));
 IF @missing IS NOT NULL
 BEGIN
     SET @missing = N'versions vanished while they were published: ' + @missing;
@@ -455,7 +445,6 @@ DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @gone TABLE (id bigint NOT NULL PRIMARY KEY);
 INSERT @gone SELECT DISTINCT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e;
-DELETE FROM procver.dependency WHERE version_id IN (SELECT id FROM @gone) OR requires_id IN (SELECT id FROM @gone);
 DELETE FROM procver.membership WHERE version_id IN (SELECT id FROM @gone);
 DELETE FROM procver.version WHERE id IN (SELECT id FROM @gone)
 
