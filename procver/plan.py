@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from shlex import quote
 from typing import Any, NamedTuple
 
 from procver.contract import Contract, Member
@@ -222,12 +223,20 @@ def _refuse_other_content(contract: Contract, known: Known) -> None:
     users = known.users(known.releases).get(version.id, [])
     brought = f"release {users[0].name} brought it" if users else "no release uses it"
     others = f" (and {len(clashes) - 1} more)" if len(clashes) > 1 else ""
-    way_out = (
-        f"`procver release discard {users[0].name}` if that was a trial here, or"
-        if users
-        else "`procver release discard` the trial that left it, or"
-    )
     raise ConflictError(
         f"{member.quoted} already holds other content in this database: {brought}{others}",
-        hint=f"{way_out} `procver lock --base` your main branch to take a new number",
+        hint=_way_out(users),
     )
+
+
+def _way_out(users: list[KnownRelease]) -> str:
+    """Return what to do about a number that holds other content, by who uses it here."""
+    renumber = "`procver lock --base` takes a new number, after those of your main branch"
+    live = [r for r in users if r.activated_at is not None and r.retired_at is None]
+    if live:
+        return f"{renumber}; release {live[0].name} is live here and keeps this one"
+    if not users:
+        return "`procver release discard --leftovers` frees what an unfinished publish left here"
+    discards = ", ".join(f"`procver release discard {quote(r.name)}`" for r in users[:3])
+    more = f" and {len(users) - 3} more" if len(users) > 3 else ""
+    return f"if that was a trial here: {discards}{more}; otherwise {renumber}"

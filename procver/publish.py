@@ -40,23 +40,31 @@ def check_release_name(name: str) -> None:
     """Refuse a release name that could not be printed or typed again.
 
     Raises:
-        UsageError: it is empty, longer than 200 characters, or holds blanks at its ends or control characters.
+        UsageError: it is empty, longer than 200 characters, begins like an option, or holds blanks at its ends
+            or control characters.
     """
-    if not name or len(name) > 200 or name != name.strip() or not name.isprintable():
+    plain = name.isprintable() and name == name.strip() and not name.startswith("-")
+    if not name or len(name) > 200 or not plain:
         raise UsageError(
             f"{name!r} cannot be a release name",
             hint="use 1 to 200 printable characters, such as a version or commit: 2026.11.2",
         )
 
 
-def preview(project: Project, database: Database, release: str | None) -> tuple[Plan, Contract]:
-    """Return what `publish` would do, changing nothing.
+def preview(
+    project: Project, database: Database, release: str | None, *, locked: bool = False
+) -> tuple[Plan, Contract]:
+    """Return what `publish` would do, changing nothing, procver.lock included.
 
     Raises:
-        ConflictError: the lock is stale, or the database holds other content under a number or release.
+        UsageError: ``release`` cannot be a name.
+        ConflictError: the lock is stale and ``locked`` is set, or the database holds other content under a
+            number or release.
         DatabaseError: the registry cannot be read.
     """
-    contract = project.draft(locked=True)
+    if release is not None:
+        check_release_name(release)
+    contract = project.draft(locked=locked)
     known = _known(database, project)
     found = plan(contract, known or _nothing(), release, project.digests)
     _refuse(database, project, found.create)

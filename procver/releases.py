@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from shlex import quote
 from typing import NamedTuple
 
 from procver.dialects import Call, Database, DdlError, Unit
-from procver.errors import ConflictError, DatabaseError, StalePlanError, UsageError
+from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError, UsageError
 from procver.known import CONDEMNED, DROPPED, Known, KnownRelease, KnownVersion
 from procver.marking import Policy, drop_order
 from procver.plan import restoration
@@ -95,7 +96,7 @@ def activate(
                 f"release {name} needs {len(steps)} version(s) that are gone: "
                 + ", ".join(step.physical for step in steps[:5])
                 + (" ..." if len(steps) > 5 else ""),
-                hint=f"run `procver release activate {name} --restore` to re-create them",
+                hint=f"run `procver release activate {quote(name)} --restore` to re-create them",
             )
         closure = known.closure(version.id for version in members)
         spared = [v for v in closure if known.by_id[v].state == CONDEMNED]
@@ -162,7 +163,7 @@ def retire(
         if release.activated_at is None:
             raise UsageError(
                 f"release {name} was never activated",
-                hint=f"`procver release discard {name}` takes it back; an activated one is retired",
+                hint=f"`procver release discard {quote(name)}` takes it back; an activated one is retired",
             )
         remaining = [i for i in known.living(release, policy.idle) if i.name != instance]
         kept_by = tuple(i.name for i in remaining)
@@ -184,8 +185,13 @@ def retire(
     raise _contended()
 
 
-def discard(project: Project, database: Database, name: str) -> Changed:
+def discard(project: Project, database: Database, name: str | None) -> Changed:
     """Take back a release that was a trial here: drop what only it used and free those numbers.
+
+    Args:
+        project: whose release.
+        database: where.
+        name: the release; None for what no release uses, as an unfinished publish leaves it.
 
     Raises:
         UsageError: there is no such release.
@@ -193,13 +199,13 @@ def discard(project: Project, database: Database, name: str) -> Changed:
     """
     for _ in range(ROUNDS):
         known = known_of(project, database)
-        release = find_release(known, name)
-        if known.is_live(release, project.config.gc.idle):
+        release = None if name is None else find_release(known, name)
+        if release and known.is_live(release, project.config.gc.idle):
             raise ConflictError(
-                f"release {name} is live",
-                hint=f"`procver release retire {name}` first; a live release is never taken back",
+                f"release {name} is live{_where(known, release, project)}",
+                hint=f"`procver release retire {quote(release.name)}` first; a live release is never taken back",
             )
-        others = [r for r in known.releases if r.id != release.id]
+        others = [r for r in known.releases if r != release]
         kept = set(known.closure(known.users(others)))
         mine = [version for version in known.by_id.values() if version.id not in kept]
         present = [v for v in mine if v.state != DROPPED]
@@ -207,6 +213,8 @@ def discard(project: Project, database: Database, name: str) -> Changed:
         statements = drop_statements(database, order)
         drops = [(known.by_id[v], statements.get(v, ())) for v in order]
         drops += [(v, ()) for v in mine if v.state == DROPPED]
+        if release is None and not mine:
+            return Changed("", "discarded")
         try:
             for _ in database.run(
                 known.project_id, known.generation, [writing.discard(known, release, drops)]
@@ -215,14 +223,20 @@ def discard(project: Project, database: Database, name: str) -> Changed:
         except StalePlanError:
             continue
         except DdlError as error:
+            what = "what no release uses" if name is None else f"release {name}"
             raise ConflictError(
-                f"release {name} cannot be discarded: {error.message}"
+                f"{what} cannot be discarded: {error.message}"
                 + (f" ({error.detail})" if error.detail else ""),
                 hint="drop or change what depends on it, then run the same command again",
             ) from None
         freed = tuple(sorted(version.physical for version in mine))
-        return Changed(name, "discarded", freed=freed)
+        return Changed(name or "", "discarded", freed=freed)
     raise _contended()
+
+
+def _where(known: Known, release: KnownRelease, project: Project) -> str:
+    living = known.living(release, project.config.gc.idle)
+    return f" on {', '.join(i.name for i in living[:5])}" if living else ""
 
 
 def drop_statements(database: Database, ids: list[int]) -> dict[int, list[str]]:
@@ -234,9 +248,22 @@ def drop_statements(database: Database, ids: list[int]) -> dict[int, list[str]]:
 
 
 def policy_of(project: Project) -> Policy:
-    """Return the project's ``[gc]`` configuration as marking takes it."""
+    """Return the project's ``[gc]`` configuration as marking takes it.
+
+    Raises:
+        ConfigError: a pin is no name.
+    """
     gc = project.config.gc
-    return Policy(gc.keep_releases, gc.grace, gc.idle, gc.unactivated, gc.pins)
+    pins: list[str] = []
+    for pin in gc.pins:
+        try:
+            pins.append(project.scanner.quote(project.name(pin)))
+        except UsageError as error:
+            raise ConfigError(
+                f"procver.toml: [gc] pins: {error.message}",
+                hint="a pin is a version's name, such as app.find_things_3; see `procver release show`",
+            ) from None
+    return Policy(gc.keep_releases, gc.grace, gc.idle, gc.unactivated, tuple(pins))
 
 
 def difference(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any, NamedTuple
 
 from procver.dialects import Call, Database
@@ -48,7 +49,7 @@ def verify(project: Project, database: Database) -> list[Finding]:
             message = "it is gone: " + (
                 "it was collected" if version.state == "dropped" else "somebody dropped it by hand"
             )
-            hint = f"; `procver restore {version.physical}` re-creates it"
+            hint = f"; `procver restore {quote(version.physical)}` re-creates it"
             findings.append(Finding("missing", version.physical, message + hint, releases))
             continue
         before, now, given, given_now = state[version.id]

@@ -10,6 +10,7 @@ import click
 from procver import releases
 from procver.cli.group import Context, command
 from procver.cli.output import table
+from procver.errors import UsageError
 from procver.known import Known, KnownRelease
 from procver.releases import Changed, find_release, known_of, policy_of
 
@@ -135,11 +136,21 @@ def retire(context: Context, name: str, instance: str | None) -> None:
 
 @release_command.command()
 @command()
-@click.argument("name")
-def discard(context: Context, name: str) -> None:
+@click.argument("name", required=False)
+@click.option(
+    "--leftovers", is_flag=True,
+    help="Instead of a release: what no release uses, as an unfinished publish leaves it.",
+)  # fmt: skip
+def discard(context: Context, name: str | None, leftovers: bool) -> None:
     """Take back a release that was only a trial here, and free its numbers."""
+    if leftovers == (name is not None):
+        raise UsageError("name a release, or --leftovers", hint="see `procver release list`")
     done = releases.discard(context.project, context.connect(), name)
-    _say(context, done, freed=list(done.freed))
+    if name is not None:
+        _say(context, done, freed=list(done.freed))
+        return
+    lines = [f"freed {physical}" for physical in done.freed] or ["nothing was left over"]
+    context.output.data({"release": None, "state": done.state, "freed": list(done.freed)}, lines)
 
 
 @release_command.command()
@@ -151,11 +162,12 @@ def diff(context: Context, one: str, other: str) -> None:
     known = known_of(context.project, context.connect())
     found = releases.difference(known, find_release(known, one), find_release(known, other))
     document = [
-        {"name": label, one: left.number if left else None, other: right.number if right else None}
+        {"name": label, "one": left and left.physical, "other": right and right.physical}
         for label, left, right in found
     ]
     rows = [
         (label, left.physical if left else "-", right.physical if right else "-")
         for label, left, right in found
     ]
-    context.output.data({"differences": document}, table(("OBJECT", one, other), rows))
+    lines = list(table(("OBJECT", one, other), rows)) if rows else ["the two releases are alike"]
+    context.output.data({"one": one, "other": other, "differences": document}, lines)

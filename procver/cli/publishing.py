@@ -15,7 +15,7 @@ from procver.plan import RESTORED, Plan
 from procver.project import lockfile
 from procver.project.config import Config
 from procver.project.files import write_atomic
-from procver.publish import preview, publish
+from procver.publish import check_release_name, preview, publish
 
 
 @click.command()
@@ -71,7 +71,7 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
     """Publish the sources as a release, and write its mapping."""
     project, output = context.project, context.output
     if dry_run:
-        found, _ = preview(project, context.connect(), release)
+        found, _ = preview(project, context.connect(), release, locked=locked)
         output.data({**found.as_json(), "seconds": 0.0, "mapping": None}, _plan_lines(found))
         return
     database = context.connect()
@@ -105,6 +105,7 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
 def map_(context: Context, release: str, form: str, path: str | None) -> None:
     """Write the mapping of the sources as they are, offline."""
     project = context.project
+    check_release_name(release)
     text = _mapping(project.config, release, project.contract(), form)
     if path is None:
         click.echo(text, nl=False)
@@ -131,9 +132,9 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     for name in plan.cosmetic:
         yield f"  ~ {name}  only comments or layout changed: no new version"
     what = f"release {plan.release}: " if plan.release else ""
-    note = (
-        "" if plan.number is not None or plan.release is None else "; the release is there already"
-    )
+    note = "; the release is there already" if plan.release and plan.number is None else ""
+    if plan.replaces is not None:
+        note = "; it replaces what was published under this name and never activated"
     yield f"{what}{len(plan.create)} to create, {plan.reuse} reused{note}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -10,12 +11,12 @@ import click
 
 from procver.cli.group import Context, command
 from procver.errors import UsageError
-from procver.project.config import target_url
+from procver.project.config import is_project_name, target_url
 from procver.project.files import write_atomic
 
 _CONFIG = """\
 [project]
-name = "{name}"
+name = {name}
 dialect = "postgresql"
 sources = ["sql"]
 default_schema = "public"
@@ -59,11 +60,16 @@ $$;
 def init_command(context: Context, name: str | None) -> None:
     """Write procver.toml, sql/ and a first example."""
     root = context.directory.resolve()
-    name = name or re.sub(r"[^\w.-]+", "-", root.name).strip("-") or "app"
-    if not name.isprintable() or '"' in name or "\\" in name:
-        raise UsageError(f"{name!r} cannot be a project name", hint="use letters, digits, - and _")
+    if name is None:
+        name = re.sub(r"[^\w.-]+", "-", root.name)[:100].strip("-") or "app"
+    if not name.strip() or not is_project_name(name):
+        raise UsageError(
+            f"{name!r} cannot be a project name",
+            hint="use 1 to 100 printable characters, no blanks around: letters, digits, - and _ are best",
+        )
     files = {
-        "procver.toml": _CONFIG.format(name=name),
+        # A JSON string is a TOML string too.
+        "procver.toml": _CONFIG.format(name=json.dumps(name, ensure_ascii=False)),
         "sql/greetings.sql": _VIEW,
         "sql/greet.sql": _FUNCTION,
     }

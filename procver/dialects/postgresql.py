@@ -144,6 +144,8 @@ class PostgresqlDatabase:
         try:
             with connection.pipeline():
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                # What the catalog says is then qualified, and means the same in the transaction that uses it.
+                connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
                 for call in calls:
                     cursor = psycopg.RawCursor(connection)
                     cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))

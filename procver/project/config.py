@@ -100,6 +100,11 @@ class Config:
     gc: GcConfig = GcConfig()
 
 
+def is_project_name(name: str) -> bool:
+    """Return whether a project may be called so: at most 100 printable characters, no blanks around."""
+    return len(name) <= 100 and name.isprintable() and name == name.strip()
+
+
 def find(start: Path) -> Path:
     """Return the path of the ``procver.toml`` in ``start`` or the nearest directory above.
 
@@ -148,7 +153,7 @@ def load(path: Path) -> Config:
 def _read(top: Table, path: Path) -> Config:
     project = top.table("project", required=True)
     name = project.string("name", required=True)
-    if len(name) > 100 or not name.isprintable() or name != name.strip():
+    if not is_project_name(name):
         raise project.error("name", "must be at most 100 printable characters, no blanks around")
     dialect = project.choice("dialect", tuple(_DIALECTS))
     default_schema = project.string("default_schema", _DIALECTS[dialect])

@@ -215,9 +215,9 @@ def condemn(project_id: int, ids: Sequence[int]) -> Unit:
 
 
 def discard(
-    known: Known, gone: KnownRelease, drops: Sequence[tuple[KnownVersion, Sequence[str]]]
+    known: Known, gone: KnownRelease | None, drops: Sequence[tuple[KnownVersion, Sequence[str]]]
 ) -> Unit:
-    """Return the one unit that forgets a release and all versions that only it used."""
+    """Return the one unit that forgets a release, if any, and all versions that only it used."""
     steps: list[Call | Ddl] = []
     for version, statements in drops:
         steps += (Ddl(statement, version.id) for statement in statements)
@@ -225,9 +225,9 @@ def discard(
     return Unit(
         (
             *steps,
-            Call("discard_release", {"release_id": gone.id}),
+            *([Call("discard_release", {"release_id": gone.id})] if gone else []),
             Call("forget_versions", {"ids": [version.id for version, _ in drops]}),
-            log(known.project_id, "discard", gone.name, {"freed": freed}),
+            log(known.project_id, "discard", gone.name if gone else "", {"freed": freed}),
         )
     )
 
