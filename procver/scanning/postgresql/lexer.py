@@ -22,32 +22,32 @@ _WORD = rf"{_START}[^\x00-#%-/:-@\[-^`{{-\x7f]*+"
 
 
 def _block_comment(levels: int) -> str:
-    pattern = r"/\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"
+    pattern = r"/\*(?>(?:[^*/]++|\*(?!/)|/(?!\*))*)\*/"
     for _ in range(levels):
-        pattern = rf"/\*(?:[^*/]++|\*(?!/)|/(?!\*)|{pattern})*+\*/"
+        pattern = rf"/\*(?>(?:[^*/]++|\*(?!/)|/(?!\*)|{pattern})*)\*/"
     return pattern
 
 
 _COMMENT = _block_comment(_NESTING)
 _DIRECTIVE = r"--[ \t]*+[pP][rR][oO][cC][vV][eE][rR]:"
-_SKIP = rf"{_BLANK}*+(?:(?:--[^\n\r]*+|{_COMMENT}){_BLANK}*+)*+"
-_PLAIN_SKIP = rf"{_BLANK}*+(?:(?:(?!{_DIRECTIVE})--[^\n\r]*+|(?!/\*\+){_COMMENT}){_BLANK}*+)*+"
+_SKIP = rf"{_BLANK}*+(?>(?:(?:--[^\n\r]*+|{_COMMENT}){_BLANK}*+)*)"
+_PLAIN_SKIP = rf"{_BLANK}*+(?>(?:(?:(?!{_DIRECTIVE})--[^\n\r]*+|(?!/\*\+){_COMMENT}){_BLANK}*+)*)"
 # A string goes on after a newline: 'a' <newline> 'b' is one literal.
-_GO_ON = r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*+[\n\r])*+"
-_PLAIN = r"'[^']*+(?:''[^']*+)*+'"
-_STRING = rf"{_PLAIN}(?:{_GO_ON}{_PLAIN})*+"
-_ESCAPED = r"'[^'\\]*+(?:(?:''|\\[\s\S])[^'\\]*+)*+'"
-_ESTRING = rf"[eE]{_ESCAPED}(?:{_GO_ON}{_ESCAPED})*+"
-_DIGITS = r"[0-9](?:_?[0-9])*+"
+_GO_ON = r"(?>(?:[ \t\f\v]|--[^\n\r]*+)*)[\n\r](?>(?:[ \t\n\r\f\v]|--[^\n\r]*+[\n\r])*)"
+_PLAIN = r"'[^']*+(?>(?:''[^']*+)*)'"
+_STRING = rf"{_PLAIN}(?>(?:{_GO_ON}{_PLAIN})*)"
+_ESCAPED = r"'[^'\\]*+(?>(?:(?:''|\\[\s\S])[^'\\]*+)*)'"
+_ESTRING = rf"[eE]{_ESCAPED}(?>(?:{_GO_ON}{_ESCAPED})*)"
+_DIGITS = r"[0-9](?>(?:_?[0-9])*)"
 _OPEN = r"(?!--|/\*)"
 _SIGN = r"[+\-*/<>=~!@#^&|`?%]"
 _OPERATOR = (
     rf"(?={_SIGN})(?:=(?!{_SIGN})"
-    rf"|(?:{_OPEN}[+\-*/<>=])*+(?:{_OPEN}[~!@#^&|`?%])(?:{_OPEN}{_SIGN})*+"
+    rf"|(?>(?:{_OPEN}[+\-*/<>=])*)(?:{_OPEN}[~!@#^&|`?%])(?>(?:{_OPEN}{_SIGN})*)"
     rf"|(?:{_OPEN}[+\-*/<>=])*{_OPEN}[*/<>=]|(?!--)[+\-])"
 )
-_DOLLAR = r"\$\$[^$]*+(?:\$(?!\$)[^$]*+)*+\$\$"
-_TAGGED = rf"\$(?P<tag>{_START}[^\x00-/:-@\[-^`{{-\x7f]*+)\$[^$]*+(?:\$(?!(?P=tag)\$)[^$]*+)*+\$(?P=tag)\$"
+_DOLLAR = r"\$\$[^$]*+(?>(?:\$(?!\$)[^$]*+)*)\$\$"
+_TAGGED = rf"\$(?P<tag>{_START}[^\x00-/:-@\[-^`{{-\x7f]*+)\$[^$]*+(?>(?:\$(?!(?P=tag)\$)[^$]*+)*)\$(?P=tag)\$"
 
 
 def _token(dollar: str) -> str:
@@ -57,17 +57,17 @@ def _token(dollar: str) -> str:
             r"[,();\[\]]",
             r"\.\.|\.(?![0-9])",
             _STRING,
-            r'"[^"]++(?:""[^"]*+)*+"|"(?:""[^"]*+)++"',
+            r'"[^"]++(?>(?:""[^"]*+)*)"|"(?>(?:""[^"]*+)+)"',
             _OPERATOR,
-            r"0[xX](?:_?[0-9a-fA-F])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++",
+            r"0[xX](?>(?:_?[0-9a-fA-F])+)|0[oO](?>(?:_?[0-7])+)|0[bB](?>(?:_?[01])+)",
             rf"(?:{_DIGITS}(?:\.(?!\.)(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+\-]?{_DIGITS})?",
             r"::|:=|:",
             r"\$[0-9]++",
             dollar,
             _ESTRING,
-            rf"[bBxX]'[^']*+'(?:{_GO_ON}'[^']*+')*+",
+            rf"[bBxX]'[^']*+'(?>(?:{_GO_ON}'[^']*+')*)",
             rf"[uU]&{_STRING}",
-            r'[uU]&"[^"]++(?:""[^"]*+)*+"',
+            r'[uU]&"[^"]++(?>(?:""[^"]*+)*)"',
             r"[eE]'",
             _WORD,
             r"/\*",

@@ -220,8 +220,8 @@ def read_literal(token: str) -> tuple[str, Literal] | None:
     return None
 
 
-_ONE_PLAIN = re.compile(r"'[^']*+(?:''[^']*+)*+'")
-_ONE_ESCAPED = re.compile(r"[eE]'[^'\\]*+(?:(?:''|\\[\s\S])[^'\\]*+)*+'")
+_ONE_PLAIN = re.compile(r"'[^']*+(?>(?:''[^']*+)*)'")
+_ONE_ESCAPED = re.compile(r"[eE]'[^'\\]*+(?>(?:(?:''|\\[\s\S])[^'\\]*+)*)'")
 _ESCAPE = re.compile(
     r"''|\\(?:u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{1,2}|[0-7]{1,3}|[\s\S])"
 )
