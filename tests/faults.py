@@ -9,11 +9,14 @@ fault at statement n then finds n - 1 statements executed, no more and no less, 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import importlib
+import json
 import os
+import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,7 +24,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -30,15 +33,15 @@ from procver.cli import main as command_line
 from procver.registry import writing
 from tests.servers import Server
 
+ROOT = Path(__file__).parent.parent
 PRELOADED = [
-    "tests.faults",
     "procver.cli.cleanup",
     "procver.cli.lifecycle",
     "procver.cli.publishing",
     "procver.dialects.postgresql",
     "procver.scanning.postgresql",
 ]
-"""Imported once, by the process that commands are forked from."""
+"""Imported once, by the process that commands are forked from: otherwise the command line does it when it must."""
 
 FLUSH = b"H\0\0\0\4"
 ANSWERED = b"CIsE"  # CommandComplete, EmptyQueryResponse, PortalSuspended, ErrorResponse
@@ -239,49 +242,86 @@ def _exactly(source: socket.socket, size: int) -> bytes:
     return bytes(parts)
 
 
-class Command:
-    """A procver command line in a process of its own that can be killed; ready within milliseconds.
+class Kennel:
+    """A process that has imported procver and forks one for each command: ready within milliseconds, and killable.
 
     Args:
-        words: the command line.
-        batch: how many versions are created in one transaction.
+        batch: how many versions its commands create in one transaction.
     """
 
-    def __init__(self, words: list[str], batch: int) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
+    def __init__(self, batch: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"from tests.faults import keep; keep({batch})"],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._orders, self._news = self._process.stdin, self._process.stdout
+
+    def start(self, *words: str) -> Command:
+        """Run ``procver WORDS``."""
         descriptor, output = tempfile.mkstemp(prefix="pvc")
         os.close(descriptor)
-        self._output = Path(output)
-        self._process = context.Process(target=_run, args=(words, batch, self._output))
-        self._process.start()
+        self._orders.write(json.dumps([words, output]) + "\n")
+        return Command(int(self._news.readline()), self._news, Path(output))
+
+    def close(self) -> None:
+        self._orders.close()
+        self._process.wait(PATIENCE)
+        self._news.close()
+
+
+class Command:
+    """A running command line."""
+
+    def __init__(self, pid: int, news: IO[str], output: Path) -> None:
+        self.pid, self._news, self._output = pid, news, output
 
     def kill(self) -> None:
         """Send SIGKILL; `wait` tells when it is gone."""
-        assert self._process.pid is not None
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
 
     def wait(self, timeout: float = 60.0) -> tuple[int, str]:
         """Return exit code and output; the code is negative for a signal."""
-        self._process.join(timeout)
-        code = self._process.exitcode
-        if code is None:
+        ready, _, _ = select.select([self._news], [], [], timeout)
+        if not ready:
             self.kill()
-            raise AssertionError(f"the command hung: {self._output.read_text('utf-8')}")
+        code = int(self._news.readline())
         text = self._output.read_text("utf-8")
         self._output.unlink()
+        assert ready, f"the command hung: {text}"
         return code, text
 
 
-def _run(words: list[str], batch: int, output: Path) -> None:
-    """What a `Command` does in its process."""
-    descriptor = os.open(output, os.O_WRONLY | os.O_TRUNC)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
+def keep(batch: int) -> None:
+    """What a `Kennel` does in its process: fork, tell the process id, wait, tell the exit code."""
+    for module in PRELOADED:
+        importlib.import_module(module)
     writing.BATCH_OBJECTS = batch
+    for line in sys.stdin:
+        words, output = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _run(words, output)
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _run(words: list[str], output: str) -> NoReturn:
+    descriptor = os.open(output, os.O_WRONLY | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
     sys.argv = ["procver", *words]
-    command_line()
+    code: object = 70
+    try:
+        command_line()
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        sys.stdout.flush()
+        os._exit(code if isinstance(code, int) else 70)
 
 
 def terminate(url: str, backend: int) -> None:
