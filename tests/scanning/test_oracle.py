@@ -19,6 +19,8 @@ from procver.scanning.postgresql import PostgresqlScanner, reading
 from tests.scanning.oracle import Renamer, Scope, tree
 from tests.scanning.shop import KINDS, PATH, SCANNER, in_view, managed, statements
 
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+
 SAMPLES = Path(__file__).parents[2] / "sql" / "postgresql"
 
 

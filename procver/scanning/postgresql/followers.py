@@ -8,8 +8,8 @@ from procver.scanning.postgresql.names import Names, label
 from procver.scanning.postgresql.plpgsql import Plpgsql
 from procver.scanning.postgresql.refusals import refused
 from procver.scanning.postgresql.statements import Target
-from procver.scanning.postgresql.unit import Mark, Role, Unit
-from procver.scanning.postgresql.walker import Findings, Scope, positions
+from procver.scanning.postgresql.unit import Mark, Role, Unit, positions
+from procver.scanning.postgresql.walker import Findings, Scope
 
 _ABOUT = frozenset({"grant", "revoke", "comment", "security"})
 _PLAIN = frozenset({"on", "function", "procedure", "routine", "view", "table"})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterable
 from enum import Enum
+from itertools import islice
 from typing import NamedTuple
 
 from procver.errors import SourceError
@@ -18,6 +20,9 @@ from procver.scanning.postgresql.lexer import (
     refuse_unterminated,
     tokens,
 )
+
+_NEAR = 24
+"""Tokens up to here are looked up one after the other: most headers are that short."""
 
 
 class Role(Enum):
@@ -70,6 +75,22 @@ class Literal(NamedTuple):
         return text.replace("'", "''") if self.quoting else text
 
 
+def positions(toks: list[str], candidates: Iterable[str], lo: int, hi: int) -> list[int]:
+    """Return the indexes in [lo, hi) of the tokens that are ``candidates``, ascending."""
+    found: list[int] = []
+    for candidate in candidates:
+        at = lo
+        while True:
+            try:
+                at = toks.index(candidate, at, hi)
+            except ValueError:
+                break
+            found.append(at)
+            at += 1
+    found.sort()
+    return found
+
+
 class Unit:
     """One lexed text with the decisions taken on its tokens.
 
@@ -108,8 +129,9 @@ class Unit:
         self._parent = parent
         self._token = token
         self._base: int | None = None
-        self._spans: list[tuple[int, int]] | None = None
-        self._starts: dict[str, list[int]] = {}
+        self._spans: list[tuple[int, int]] = []
+        self._unread = tokens(text)
+        self._starts: dict[str, dict[int, int]] = {}
         self._lines: LineIndex | None = None
         if not UNTERMINATED.isdisjoint(self.distinct):
             refuse_unterminated(text, self.line_at)
@@ -128,24 +150,22 @@ class Unit:
 
     def spans(self) -> list[tuple[int, int]]:
         """Return [start, end) of each token in the unit's text."""
-        if self._spans is None:
-            self._spans = list(tokens(self.text))
+        self._spans += self._unread
         return self._spans
 
     def span(self, index: int) -> tuple[int, int]:
         """Return [start, end) of token ``index``, without looking at all tokens if it can."""
-        if self._spans is None:
+        if index >= len(self._spans):
             token = self.written[index]
-            starts = self._starts.get(token) or self._find(token)
-            if starts:
-                start = starts[self._nth(token, index)]
-                return start, start + len(token)
-        return self.spans()[index]
+            if index < _NEAR:
+                self._spans += islice(self._unread, index + 1 - len(self._spans))
+            elif index in (starts := self._starts.get(token) or self._find(token)):
+                return starts[index], starts[index] + len(token)
+            else:
+                self.spans()
+        return self._spans[index]
 
-    def _nth(self, token: str, index: int) -> int:
-        return self.written[:index].count(token)
-
-    def _find(self, token: str) -> list[int]:
+    def _find(self, token: str) -> dict[int, int]:
         """Return where ``token`` stands, if it is found in the text as often as as a token.
 
         Then no comment, string or longer word holds it, so that each find is a token. Only for
@@ -153,16 +173,14 @@ class Unit:
         """
         is_alone = token[0] == "$" and len(token) > 40
         if not (is_alone or token == ";" or token.isidentifier()):
-            return []
-        count = self.text.count(token)
-        if count != self.written.count(token):
-            return []
-        starts: list[int] = []
+            return {}
+        indexes = positions(self.written, (token,), 0, len(self.written))
+        if self.text.count(token) != len(indexes):
+            return {}
+        starts = self._starts[token] = {}
         at = -1
-        for _ in range(count):
-            at = self.text.find(token, at + 1)
-            starts.append(at)
-        self._starts[token] = starts
+        for index in indexes:
+            at = starts[index] = self.text.find(token, at + 1)
         return starts
 
     def place(self, offset: int) -> int:

@@ -11,7 +11,7 @@ from procver.objects import Kind, Name
 from procver.scanning.postgresql.keywords import COL_NAME, NO_TABLE_NAME
 from procver.scanning.postgresql.lexer import identifier
 from procver.scanning.postgresql.names import RELATIONS, ROUTINES, Found, Names, label, quote
-from procver.scanning.postgresql.unit import Mark, Role, Unit
+from procver.scanning.postgresql.unit import Mark, Role, Unit, positions
 
 _BRACKETS = frozenset("()[]")
 _QUERY = frozenset({"select", "with", "values", "table"})
@@ -336,22 +336,6 @@ class Walker(ABC):
     @abstractmethod
     def statement(self, lo: int, hi: int, scope: Scope) -> None:
         """Read one SQL statement of any sort."""
-
-
-def positions(toks: list[str], candidates: Iterable[str], lo: int, hi: int) -> list[int]:
-    """Return the indexes in [lo, hi) of the tokens that are ``candidates``, ascending."""
-    found: list[int] = []
-    for candidate in candidates:
-        at = lo
-        while True:
-            try:
-                at = toks.index(candidate, at, hi)
-            except ValueError:
-                break
-            found.append(at)
-            at += 1
-    found.sort()
-    return found
 
 
 def _matches(toks: list[str], lo: int, hi: int) -> dict[int, int]:
