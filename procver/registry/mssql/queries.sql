@@ -237,18 +237,27 @@ WHERE NOT EXISTS (SELECT 1 FROM procver.project p WITH (UPDLOCK, HOLDLOCK)
 -- first: changing it takes all grants away (manual, "ALTER AUTHORIZATION").
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
+DECLARE @targets nvarchar(max) = (
+    SELECT N'[' + STRING_AGG(i.target, N',') + N']' FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON) i);
+DECLARE @likes nvarchar(max) = (
+    SELECT N'[' + STRING_AGG(i.[like], N',') + N']' FROM OPENJSON(@a) WITH ([like] nvarchar(max) AS JSON) i);
+DECLARE @like TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
+                     privileges nvarchar(max) NULL);
+INSERT @like SELECT q.[schema], q.leaf, q.kind, q.privileges FROM procver.privileges(@likes) q;
 DECLARE @item TABLE (thing nvarchar(600) NOT NULL, object_id int NOT NULL, type varchar(2) NOT NULL, owner int NULL,
                      own nvarchar(128) NULL, acl nvarchar(max) NULL, exactly int NOT NULL);
 INSERT @item
 SELECT p.thing, p.object_id, p.type, COALESCE(p.principal_id, s.principal_id),
-       JSON_VALUE(COALESCE(i.given, q.privileges), '$[0].own'),
-       COALESCE(i.exactly, JSON_QUERY(COALESCE(i.given, q.privileges), '$[0].acl')),
+       JSON_VALUE(COALESCE(i.given, l.privileges), '$[0].own'),
+       COALESCE(i.exactly, JSON_QUERY(COALESCE(i.given, l.privileges), '$[0].acl')),
        CASE WHEN i.exactly IS NULL THEN 0 ELSE 1 END
-FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON, given nvarchar(max) AS JSON, [like] nvarchar(max) AS JSON,
-                        exactly nvarchar(max) AS JSON) i
-CROSS APPLY procver.parts(N'[' + i.target + N']') p
+FROM OPENJSON(@a) WITH (
+    [schema] nvarchar(128) '$.target.schema', leaf nvarchar(128) '$.target.leaf', kind varchar(20) '$.target.kind',
+    given nvarchar(max) AS JSON, exactly nvarchar(max) AS JSON, like_schema nvarchar(128) '$.like.schema',
+    like_leaf nvarchar(128) '$.like.leaf', like_kind varchar(20) '$.like.kind') i
+JOIN procver.parts(@targets) p ON p.[schema] = i.[schema] AND p.leaf = i.leaf AND p.kind = i.kind
 JOIN sys.schemas s ON s.schema_id = p.schema_id
-OUTER APPLY procver.privileges(N'[' + i.[like] + N']') q;
+LEFT JOIN @like l ON l.[schema] = i.like_schema AND l.leaf = i.like_leaf AND l.kind = i.like_kind;
 DECLARE @sql nvarchar(max) = (
     SELECT STRING_AGG(CAST(N'ALTER AUTHORIZATION ON ' + i.thing + N' TO ' + QUOTENAME(i.own) AS nvarchar(max)), N'; ')
     FROM @item i
@@ -286,36 +295,49 @@ IF @sql IS NOT NULL EXEC sp_executesql @sql
 -- Extended properties of the same items, after what follows the definition in the source: what that says has precedence.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
+DECLARE @likes nvarchar(max) = (
+    SELECT N'[' + STRING_AGG(i.[like], N',') + N']' FROM OPENJSON(@a) WITH ([like] nvarchar(max) AS JSON) i);
+DECLARE @like TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
+                     properties nvarchar(max) NULL);
+INSERT @like SELECT q.[schema], q.leaf, q.kind, JSON_QUERY(q.privileges, '$[0].properties') FROM procver.privileges(@likes) q;
+DECLARE @wanted TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
+                       name nvarchar(128) NOT NULL, value nvarchar(4000) NULL, part nvarchar(20) NULL, item nvarchar(128) NULL);
+INSERT @wanted
+SELECT i.[schema], i.leaf, i.kind, JSON_VALUE(e.value, '$[0]'), JSON_VALUE(e.value, '$[1]'), JSON_VALUE(e.value, '$[2]'),
+       JSON_VALUE(e.value, '$[3]')
+FROM OPENJSON(@a) WITH (
+    [schema] nvarchar(128) '$.target.schema', leaf nvarchar(128) '$.target.leaf', kind varchar(20) '$.target.kind',
+    given nvarchar(max) AS JSON, like_schema nvarchar(128) '$.like.schema', like_leaf nvarchar(128) '$.like.leaf',
+    like_kind varchar(20) '$.like.kind') i
+LEFT JOIN @like l ON l.[schema] = i.like_schema AND l.leaf = i.like_leaf AND l.kind = i.like_kind
+CROSS APPLY OPENJSON(COALESCE(JSON_QUERY(i.given, '$[0].properties'), l.properties)) e;
+IF NOT EXISTS (SELECT 1 FROM @wanted) RETURN;
+DECLARE @targets nvarchar(max) = (SELECT DISTINCT w.[schema], w.leaf, w.kind FROM @wanted w FOR JSON PATH);
 DECLARE @sql nvarchar(max) = (
     SELECT STRING_AGG(CAST(CONCAT(
                N'EXEC sp_addextendedproperty N''', REPLACE(w.name, N'''', N''''''), N''', ',
                COALESCE(N'N''' + REPLACE(w.value, N'''', N'''''') + N'''', N'NULL'),
-               N', N''SCHEMA'', N''', REPLACE(w.[schema], N'''', N''''''), N''', N''', w.word, N''', N''',
-               REPLACE(w.leaf, N'''', N''''''), N'''',
+               N', N''SCHEMA'', N''', REPLACE(w.[schema], N'''', N''''''), N''', N''',
+               CASE w.kind WHEN 'procedure' THEN N'PROCEDURE' WHEN 'view' THEN N'VIEW' WHEN 'function' THEN N'FUNCTION'
+                           ELSE N'TYPE' END,
+               N''', N''', REPLACE(w.leaf, N'''', N''''''), N'''',
                CASE WHEN w.part IS NOT NULL
-                    THEN N', N''' + REPLACE(w.part, N'''', N'''''') + N''', N''' + REPLACE(w.item, N'''', N'''''') + N'''' END)
+                    THEN N', N''' + w.part + N''', N''' + REPLACE(w.item, N'''', N'''''') + N'''' END)
            AS nvarchar(max)), N'; ')
-    FROM (SELECT p.[schema], p.leaf, p.class, p.major_id, p.object_id,
-                 CASE p.kind WHEN 'procedure' THEN N'PROCEDURE' WHEN 'view' THEN N'VIEW' WHEN 'function' THEN N'FUNCTION'
-                             ELSE N'TYPE' END AS word,
-                 JSON_VALUE(e.value, '$[0]') AS name, JSON_VALUE(e.value, '$[1]') AS value,
-                 JSON_VALUE(e.value, '$[2]') AS part, JSON_VALUE(e.value, '$[3]') AS item
-          FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON, given nvarchar(max) AS JSON, [like] nvarchar(max) AS JSON) i
-          CROSS APPLY procver.parts(N'[' + i.target + N']') p
-          OUTER APPLY procver.privileges(N'[' + i.[like] + N']') q
-          CROSS APPLY OPENJSON(COALESCE(i.given, q.privileges), '$[0].properties') e) w
+    FROM @wanted w
+    JOIN procver.parts(@targets) p ON p.[schema] = w.[schema] AND p.leaf = w.leaf AND p.kind = w.kind
     WHERE NOT EXISTS (
         SELECT 1 FROM sys.extended_properties x
         LEFT JOIN sys.columns c ON x.class = 1 AND x.minor_id > 0 AND c.object_id = x.major_id AND c.column_id = x.minor_id
         LEFT JOIN sys.all_parameters a ON x.class = 2 AND a.object_id = x.major_id AND a.parameter_id = x.minor_id
-        WHERE x.major_id = w.major_id AND (x.class = w.class OR (x.class = 2 AND w.class = 1))
+        WHERE x.major_id = p.major_id AND (x.class = p.class OR (x.class = 2 AND p.class = 1))
           AND x.name COLLATE DATABASE_DEFAULT = w.name COLLATE DATABASE_DEFAULT
           AND COALESCE(c.name, a.name, N'') COLLATE DATABASE_DEFAULT = COALESCE(w.item, N'') COLLATE DATABASE_DEFAULT)
       AND (w.part IS NULL
            OR (w.part = N'COLUMN' AND EXISTS (SELECT 1 FROM sys.columns c
-                                              WHERE c.object_id = w.object_id AND c.name = w.item))
+                                              WHERE c.object_id = p.object_id AND c.name = w.item))
            OR (w.part = N'PARAMETER' AND EXISTS (SELECT 1 FROM sys.all_parameters a
-                                                 WHERE a.object_id = w.object_id AND a.name = w.item))));
+                                                 WHERE a.object_id = p.object_id AND a.name = w.item))));
 IF @sql IS NOT NULL EXEC sp_executesql @sql
 
 -- name: add_versions
@@ -325,33 +347,41 @@ DECLARE @item TABLE (
     project_id int NOT NULL, name nvarchar(540) COLLATE Latin1_General_100_BIN2 NOT NULL, kind varchar(20) NOT NULL,
     number int NOT NULL, fingerprint varchar(100) NOT NULL, shape varchar(100) NOT NULL, source_digest varchar(100) NOT NULL,
     source_path nvarchar(2000) NOT NULL, [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL,
-    physical nvarchar(540) NOT NULL, definition nvarchar(max) NOT NULL, requires nvarchar(max) NOT NULL,
-    digest varbinary(32) NULL, privileges nvarchar(max) NULL);
+    physical nvarchar(540) NOT NULL, definition nvarchar(max) NOT NULL, requires nvarchar(max) NOT NULL);
 INSERT @item
 SELECT x.project_id, x.name, x.kind, x.number, x.fingerprint, x.shape, x.source_digest, x.source_path, x.[schema], x.leaf,
-       x.physical, x.definition, x.requires, d.digest, q.privileges
+       x.physical, x.definition, x.requires
 FROM OPENJSON(@a) WITH (
     project_id int, name nvarchar(540), kind varchar(20), number int, fingerprint varchar(100), shape varchar(100),
     source_digest varchar(100), source_path nvarchar(2000), [schema] nvarchar(128), leaf nvarchar(128),
-    physical nvarchar(540), definition nvarchar(max) AS JSON, requires nvarchar(max) AS JSON) x
-LEFT JOIN procver.digests(@a) d ON d.[schema] = x.[schema] AND d.leaf = x.leaf AND d.kind = x.kind
-LEFT JOIN procver.privileges(@a) q ON q.[schema] = x.[schema] AND q.leaf = x.leaf AND q.kind = x.kind;
+    physical nvarchar(540), definition nvarchar(max) AS JSON, requires nvarchar(max) AS JSON) x;
+DECLARE @work nvarchar(max) = (SELECT i.[schema], i.leaf, i.kind FROM @item i FOR JSON PATH);
+DECLARE @found TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
+                      digest varbinary(32) NULL, privileges nvarchar(max) NULL);
+INSERT @found
+SELECT q.[schema], q.leaf, q.kind, d.digest, q.privileges
+FROM procver.privileges(@work) q
+LEFT JOIN procver.digests(@work) d ON d.[schema] = q.[schema] AND d.leaf = q.leaf AND d.kind = q.kind;
 -- A CREATE without a schema goes where the login's default schema is.
-IF EXISTS (SELECT 1 FROM @item WHERE privileges IS NULL)
+DECLARE @missing nvarchar(540) = (
+    SELECT MIN(i.physical) FROM @item i
+    WHERE NOT EXISTS (SELECT 1 FROM @found f WHERE f.[schema] = i.[schema] AND f.leaf = i.leaf AND f.kind = i.kind));
+IF @missing IS NOT NULL
 BEGIN
-    DECLARE @lost nvarchar(2000) = CONCAT(
-        (SELECT MIN(physical) FROM @item WHERE privileges IS NULL),
+    DECLARE @lost nvarchar(2000) = CONCAT(@missing,
         N' is not there after its CREATE: the default schema of this login is ', COALESCE(SCHEMA_NAME(), N'unknown'));
     THROW 51003, @lost, 1;
 END;
-UPDATE v SET state = 'present', condemned_at = NULL, dropped_at = NULL, digest = i.digest, privileges = i.privileges
+UPDATE v SET state = 'present', condemned_at = NULL, dropped_at = NULL, digest = f.digest, privileges = f.privileges
 FROM procver.version v
-JOIN @item i ON i.project_id = v.project_id AND i.name = v.name AND i.number = v.number;
+JOIN @item i ON i.project_id = v.project_id AND i.name = v.name AND i.number = v.number
+JOIN @found f ON f.[schema] = i.[schema] AND f.leaf = i.leaf AND f.kind = i.kind;
 INSERT procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, [schema], leaf,
                         physical, definition, requires, state, digest, privileges)
 SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path, i.[schema], i.leaf,
-       i.physical, i.definition, i.requires, 'present', i.digest, i.privileges
+       i.physical, i.definition, i.requires, 'present', f.digest, f.privileges
 FROM @item i
+JOIN @found f ON f.[schema] = i.[schema] AND f.leaf = i.leaf AND f.kind = i.kind
 WHERE NOT EXISTS (SELECT 1 FROM procver.version v
                   WHERE v.project_id = i.project_id AND v.name = i.name AND v.number = i.number)
 
