@@ -408,3 +408,19 @@ def test_a_managed_name_that_looks_like_a_version_is_a_name() -> None:
     )
     assert found.references == (Name("app", "v_1"),)
     assert found.fixed == ()
+
+
+def test_calls_that_the_server_answers_itself() -> None:
+    kinds = {Name("app", leaf): Kind.FUNCTION for leaf in ("lower", "substring", "left")}
+    text = "create view app.x as select lower(a) a, substring(b from 2) b, app.left(c, 1) from t"
+    scanner, known = PostgresqlScanner(), type(managed())(kinds, ("app",))
+    physical = {name: f"{name.leaf}_2" for name in kinds} | {Name("app", "x"): "x_1"}
+    (statement,) = scanner.rewrite(text, "app", known, physical)
+    assert statement.text == (
+        "create view app.x_1 as select lower(a) a, substring(b from 2) b,"
+        " app.left_2(c, 1) AS left from t"
+    )
+    assert parse_sql(statement.text)
+    (note,) = scanner.analyse(text, "app", known).notes
+    assert note.rule == "built-in-name"
+    assert "app.lower" in note.hint

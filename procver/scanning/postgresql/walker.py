@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from procver.objects import Kind, Name
+from procver.scanning.postgresql.builtins import BUILTINS
 from procver.scanning.postgresql.keywords import COL_NAME, NO_TABLE_NAME
 from procver.scanning.postgresql.lexer import identifier
 from procver.scanning.postgresql.names import RELATIONS, ROUTINES, Found, Names, label, quote
@@ -250,9 +251,25 @@ class Walker(ABC):
 
         Words with a call syntax of their own (``substring(x FROM 2)``) are the server's.
         """
-        if len(chain.parts) == 1 and self.toks[chain.parts[0]] in COL_NAME:
-            return None
+        if len(chain.parts) == 1:
+            token = self.toks[chain.parts[0]]
+            if token in COL_NAME or (token in BUILTINS and self._built_in(chain.parts[0])):
+                return None
         return self.decide(chain.parts, ROUTINES, "call")
+
+    def _built_in(self, at: int) -> bool:
+        found = self.names.find(None, identifier(self.toks[at]), ROUTINES)
+        if found is not None:
+            written = self.unit.written[at]
+            self.findings.note(
+                self.unit,
+                at,
+                "built-in-name",
+                f"{written} is a function of the server too, which comes first: left as it is",
+                f"write {quote(found.name)} if that is meant",
+                found.name,
+            )
+        return True
 
     def type_name(self, parts: tuple[int, ...]) -> None:
         """Decide on a name in the place of a type."""
