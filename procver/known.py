@@ -91,13 +91,17 @@ class Known:
         return {version.id: version for version in self.versions.values()}
 
     @cached_property
+    def history(self) -> dict[str, list[KnownVersion]]:
+        """The versions of each object, dropped ones included, lowest number first."""
+        found: dict[str, list[KnownVersion]] = {}
+        for version in sorted(self.versions.values()):
+            found.setdefault(version.label, []).append(version)
+        return found
+
+    @cached_property
     def newest(self) -> dict[str, KnownVersion]:
         """The version with the highest number of each object, dropped ones included."""
-        found: dict[str, KnownVersion] = {}
-        for version in self.versions.values():
-            if version.label not in found or found[version.label].number < version.number:
-                found[version.label] = version
-        return found
+        return {label: versions[-1] for label, versions in self.history.items()}
 
     @cached_property
     def required_by(self) -> dict[int, list[int]]:

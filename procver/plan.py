@@ -190,9 +190,6 @@ def _creation(member: Member, version: KnownVersion | None, known: Known) -> Cre
             member.label, member.number, member.kind, member.quoted, RESTORED, (), member, version
         )
     previous = known.newest.get(member.label)
-    usable = [v for n in range(member.number - 1, 0, -1)
-              if (v := known.versions.get((member.label, n))) and v.usable]  # fmt: skip
-    source = usable[0] if usable else None
     if previous is None:
         return Create(member.label, member.number, member.kind, member.quoted, NEW, (), member)
     if previous.shape != member.shape:
@@ -206,8 +203,16 @@ def _creation(member: Member, version: KnownVersion | None, known: Known) -> Cre
         }
         because = tuple(sorted({label for label, n in member.requires if (label, n) not in needed}))
     return Create(
-        member.label, member.number, member.kind, member.quoted, reason, because, member, None, source
+        member.label, member.number, member.kind, member.quoted, reason, because, member, None,
+        _nearest(member.number, known.history[member.label]),
     )  # fmt: skip
+
+
+def _nearest(number: int, history: list[KnownVersion]) -> KnownVersion:
+    """Return the version whose grants a new one takes over: the one before it, of those still there if any is."""
+    candidates = [version for version in history if version.usable] or history
+    before = [version for version in candidates if version.number < number]
+    return before[-1] if before else candidates[0]
 
 
 def _refuse_other_content(contract: Contract, known: Known) -> None:

@@ -207,11 +207,12 @@ class _Prepared:
     def __init__(
         self, project: Project, database: Database, known: Known, steps: tuple[Create, ...]
     ) -> None:
-        restored = [s.known.id for s in steps if s.known is not None]
+        stored = [s.known.id for s in steps if s.known is not None]
+        stored += [s.previous.id for s in steps if s.previous and not s.previous.usable]
         first = [s.member for s in steps if s.member and not s.known and not s.previous]
         names = [{**_target(m.name), "kind": str(m.kind)} for m in first]
         definitions, namesakes = database.read(
-            Call("definitions", {"ids": restored}), Call("unmanaged_namesakes", {"names": names})
+            Call("definitions", {"ids": stored}), Call("unmanaged_namesakes", {"names": names})
         )
         self._definitions = {row[0]: row for row in definitions}
         self._namesakes = {(row[0], row[1]) for row in namesakes}
@@ -228,7 +229,24 @@ class _Prepared:
         if step.known is not None:
             row = self._definitions[step.known.id]
             return _again(step, row[1], row[2], row[9], self._known)
-        return _fresh(step, self._project, self._namesakes)
+        return _fresh(step, self._project)._replace(privileges=self._privileges(step))
+
+    def _privileges(self, step: Create) -> dict[str, Any] | None:
+        """Say where a new version's owner, grants and comments come from."""
+        member, previous = step.member, step.previous
+        assert member is not None  # a step without one is restored
+        found: dict[str, Any] = {}
+        if previous is not None and _same_sort(previous.kind, member.kind):
+            if previous.usable:
+                found["like"] = {**_target(previous.name), "kind": str(previous.kind)}
+            else:
+                found["given"] = self._definitions[previous.id][2]
+        elif previous is None and (member.name.schema, member.name.leaf) in self._namesakes:
+            found["like"] = {**_target(member.name), "kind": str(member.kind)}
+        rule = granted(self._project.config, member.label, str(member.kind))
+        if rule is not None:
+            found["exactly"] = rule
+        return found or None
 
 
 def _target(name: Name) -> dict[str, str]:
@@ -244,12 +262,12 @@ def _again(step: Create, definition: Any, privileges: Any, path: str, known: Kno
         version.source_digest, path, version.name, version.physical,
         tuple((text, role) for text, role in definition),
         tuple((need.label, need.number) for need in needs),
-        {"given": privileges} if privileges else None,
+        {"given": privileges, "wholly": True} if privileges else None,
         deferred=True,
     )  # fmt: skip
 
 
-def _fresh(step: Create, project: Project, namesakes: set[tuple[str, str]]) -> NewVersion:
+def _fresh(step: Create, project: Project) -> NewVersion:
     member, config = step.member, project.config
     assert member is not None  # a step without one is restored from the registry
     source = project.sources.by_name[member.name]
@@ -263,20 +281,11 @@ def _fresh(step: Create, project: Project, namesakes: set[tuple[str, str]]) -> N
     statements = project.scanner.rewrite(
         text, config.default_schema, project.sources.managed, physical, spans
     )
-    privileges: dict[str, Any] | None = None
-    rule = granted(config, member.label, str(member.kind))
-    if rule is not None:
-        privileges = {"exactly": rule}
-    elif step.previous is not None:
-        like = {**_target(step.previous.name), "kind": str(step.previous.kind)}
-        privileges = {"like": like} if _same_sort(step.previous.kind, member.kind) else None
-    elif (member.name.schema, member.name.leaf) in namesakes:
-        privileges = {"like": {**_target(member.name), "kind": str(member.kind)}}
     return NewVersion(
         member.label, member.kind, member.number, member.fingerprint, member.shape,
         source.digest, source.path, member.physical, member.quoted,
         tuple((statement.text, statement.role) for statement in statements),
-        member.requires, privileges, member.deferred,
+        member.requires, deferred=member.deferred,
     )  # fmt: skip
 
 

@@ -162,9 +162,13 @@ def _batch(project_id: int, source: _Ahead, subjects: list[Subject]) -> Iterator
         if end:
             break
     carry = [{"target": v.target, **v.privileges} for v in batch if v.privileges is not None]
-    if carry:
-        yield Call("carry", carry)
+    # A restored version is as it was before its drop, whatever its source once said after the definition.
+    before = [item for item in carry if not item.get("wholly")]
+    if before:
+        yield Call("carry", before)
     yield from later
+    if len(before) < len(carry):
+        yield Call("carry", [item for item in carry if item.get("wholly")])
     yield Call("add_versions", [{"project_id": project_id, **v.as_row()} for v in batch])
 
 

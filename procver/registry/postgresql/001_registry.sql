@@ -219,24 +219,50 @@ BEGIN
     END LOOP;
 END $$;
 
--- Gives one object the owner, grants and comments in `given` (as made by procver.privileges). An overload that
--- `given` does not know takes those of the others where they agree. What it already has, it keeps.
-CREATE FUNCTION procver.grant_as(target jsonb, given jsonb) RETURNS void
+-- Comments on one thing, if it has none yet or is to be `wholly` as given.
+CREATE FUNCTION procver.set_comment(thing text, wanted text, wholly boolean, present text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF present IS DISTINCT FROM wanted AND (wholly OR present IS NULL) THEN
+        EXECUTE format('COMMENT ON %s IS %L', thing, wanted);
+    END IF;
+END $$;
+
+-- What all overloads in `given` have: never a grant, PUBLIC's least of all, that was taken from one of them.
+CREATE FUNCTION procver.common(given jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT jsonb_build_object(
+        'owner', CASE WHEN count(DISTINCT g ->> 'owner') = 1 THEN min(g ->> 'owner') END,
+        'comment', CASE WHEN count(*) = 1 THEN min(g ->> 'comment') END,
+        'acl', (SELECT jsonb_agg(jsonb_build_array(c.grantee, c.privilege, c.grantable))
+                FROM (SELECT a -> 0 AS grantee, a -> 1 AS privilege, bool_and((a ->> 2)::boolean) AS grantable
+                      FROM jsonb_array_elements(given) o
+                      CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(o -> 'acl') WHEN 'array' THEN o -> 'acl' ELSE '[]' END) a
+                      GROUP BY 1, 2
+                      HAVING count(DISTINCT o ->> 'part') = jsonb_array_length(given)) c))
+    FROM jsonb_array_elements(given) g
+    HAVING count(*) > 0
+$$;
+
+-- Gives one object the owner, grants and comments in `given` (as made by procver.privileges); `exactly`, if it is not null,
+-- takes the place of the grants. An overload that `given` does not know takes what all of the others have. A comment that is
+-- there already stays, unless the object is to be `wholly` as given: a restored one.
+CREATE FUNCTION procver.grant_as(target jsonb, given jsonb, exactly jsonb, wholly boolean) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     part record;
     source jsonb;
-    alike boolean := (SELECT count(DISTINCT (g - 'part') - 'comment') = 1 FROM jsonb_array_elements(given) g);
+    common jsonb := procver.common(given);
     thing text;
     word text;
     item record;
 BEGIN
-    FOR part IN SELECT * FROM procver.parts(jsonb_build_array(target)) LOOP
+    FOR part IN SELECT p.*, count(*) OVER () AS parts FROM procver.parts(jsonb_build_array(target)) p LOOP
         source := (SELECT g FROM jsonb_array_elements(given) g WHERE g ->> 'part' = part.part);
-        IF source IS NULL AND alike THEN
-            source := (given -> 0) - 'comment';
+        IF source IS NULL THEN
+            source := CASE WHEN part.parts = 1 THEN common ELSE common - 'comment' END;
         END IF;
-        CONTINUE WHEN source IS NULL;
+        CONTINUE WHEN source IS NULL AND exactly IS NULL;
         IF part.part = '' THEN
             word := CASE part.kind WHEN 'materialized_view' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END;
             thing := format('%I.%I', part.schema, part.leaf);
@@ -251,52 +277,40 @@ BEGIN
             FROM procver.parts(jsonb_build_array(target)) p WHERE p.objid = part.objid;
         END IF;
         PERFORM procver.set_acl(CASE part.part WHEN '' THEN thing ELSE word || ' ' || thing END,
-                                part.owner, part.acl, source -> 'acl');
-        IF source ->> 'comment' IS NOT NULL
-           AND pg_catalog.obj_description(part.objid, CASE part.part WHEN '' THEN 'pg_class' ELSE 'pg_proc' END) IS NULL THEN
-            EXECUTE format('COMMENT ON %s %s IS %L', word, thing, source ->> 'comment');
-        END IF;
+                                part.owner, part.acl, coalesce(exactly, source -> 'acl'));
+        PERFORM procver.set_comment(word || ' ' || thing, source ->> 'comment', wholly,
+            pg_catalog.obj_description(part.objid, CASE part.part WHEN '' THEN 'pg_class' ELSE 'pg_proc' END));
         FOR item IN
             SELECT a.attname, a.attacl, c.value, pg_catalog.col_description(a.attrelid, a.attnum) AS comment
-            FROM jsonb_each(CASE jsonb_typeof(source -> 'columns') WHEN 'object' THEN source -> 'columns' ELSE '{}' END) c
-            JOIN pg_catalog.pg_attribute a ON a.attrelid = part.objid AND a.attname = c.key
-                                          AND a.attnum > 0 AND NOT a.attisdropped
-            WHERE part.part = ''
+            FROM pg_catalog.pg_attribute a
+            LEFT JOIN jsonb_each(CASE jsonb_typeof(source -> 'columns') WHEN 'object' THEN source -> 'columns' ELSE '{}' END) c
+                   ON c.key = a.attname
+            WHERE part.part = '' AND a.attrelid = part.objid AND a.attnum > 0 AND NOT a.attisdropped
+              AND (c.key IS NOT NULL OR wholly)
         LOOP
-            PERFORM procver.set_acl(thing, part.owner, coalesce(item.attacl, '{}'), item.value -> 'acl',
+            PERFORM procver.set_acl(thing, part.owner, item.attacl, CASE WHEN exactly IS NULL THEN item.value -> 'acl' END,
                                     format('(%I)', item.attname));
-            IF item.comment IS NULL AND item.value ->> 'comment' IS NOT NULL THEN
-                EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', thing, item.attname, item.value ->> 'comment');
-            END IF;
+            PERFORM procver.set_comment(format('COLUMN %s.%I', thing, item.attname), item.value ->> 'comment', wholly, item.comment);
         END LOOP;
     END LOOP;
 END $$;
 
--- Carries privileges over to new objects. Each item of `work` names its target {"schema", "leaf", "kind"} and one of
--- "given" (privileges as data), "like" (an object to copy from) or "exactly" ([[grantee, privilege], ...]).
+-- Carries privileges over to new objects. Each item of `work` names its target {"schema", "leaf", "kind"} and what it takes:
+-- "given" (privileges as data) or "like" (an object to copy from), "exactly" ([[grantee, privilege, grantable], ...]) in place of
+-- the grants of these, and whether to take all of it, "wholly", comments that are there already included.
 CREATE FUNCTION procver.carry(work jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     item record;
-    part record;
     given jsonb;
 BEGIN
-    FOR item IN SELECT * FROM jsonb_to_recordset(work) AS x(target jsonb, given jsonb, "like" jsonb, exactly jsonb) LOOP
-        IF item.exactly IS NOT NULL THEN
-            FOR part IN SELECT * FROM procver.parts(jsonb_build_array(item.target)) LOOP
-                PERFORM procver.set_acl(
-                    CASE part.part WHEN '' THEN format('%I.%I', part.schema, part.leaf)
-                                   ELSE upper(part.kind) || ' ' || part.objid::regprocedure END,
-                    part.owner, part.acl, item.exactly);
-            END LOOP;
-            CONTINUE;
-        END IF;
+    FOR item IN SELECT * FROM jsonb_to_recordset(work) AS x(target jsonb, given jsonb, "like" jsonb, exactly jsonb, wholly boolean) LOOP
         given := item.given;
-        IF given IS NULL THEN
+        IF given IS NULL AND item."like" IS NOT NULL THEN
             SELECT p.privileges INTO given FROM procver.privileges(jsonb_build_array(item."like")) p;
         END IF;
-        IF given IS NOT NULL THEN
-            PERFORM procver.grant_as(item.target, given);
+        IF given IS NOT NULL OR item.exactly IS NOT NULL THEN
+            PERFORM procver.grant_as(item.target, given, item.exactly, coalesce(item.wholly, false));
         END IF;
     END LOOP;
 END $$;
