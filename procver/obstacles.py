@@ -66,7 +66,8 @@ def _taken(
 ) -> ConflictError | StalePlanError:
     schema, leaf, what = taken[0]
     name = Name(schema, leaf)
-    message = f"a {what} called {project.scanner.label(name)} exists already, and "
+    article = "an" if what[0] in "aeiou" else "a"
+    message = f"{article} {what} called {project.scanner.label(name)} exists already, and "
     for owner, label, number in _owners(database, name):
         if owner != project.config.name:
             return ConflictError(

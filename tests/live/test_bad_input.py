@@ -1,0 +1,508 @@
+"""Bad input: each with its words, its exit code, in both modes, and nothing changed anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from procver.lock import HEADER
+from tests.cli.untouched import refused
+from tests.live.conftest import ALONE, THINGS
+from tests.workshop import Workshop
+
+OTHER = ALONE.replace("42", "43")
+THIRD = ALONE.replace("42", "44")
+NOW = '[gc]\nkeep_releases = 0\ngrace = "0s"\n'
+
+
+def function(name: str, body: str = "SELECT 1") -> str:
+    return f"CREATE FUNCTION app.{name}() RETURNS int LANGUAGE sql AS $$ {body} $$;\n"
+
+
+class Case(NamedTuple):
+    """What is done to a published project, and what every command that reads the sources must say."""
+
+    id: str
+    prepare: Callable[[Workshop], object]
+    says: tuple[str, ...]
+    hint: tuple[str, ...]
+    error: str = "source"
+    code: int = 2
+
+
+def wrote(**texts: str) -> Callable[[Workshop], object]:
+    return lambda workshop: workshop.write(**texts)
+
+
+def raw(name: str, data: bytes) -> Callable[[Workshop], object]:
+    return lambda workshop: (workshop.root / "sql" / name).write_bytes(data)
+
+
+def locked(change: Callable[[str], str]) -> Callable[[Workshop], object]:
+    def prepare(workshop: Workshop) -> None:
+        path = workshop.root / "procver.lock"
+        path.write_text(change(path.read_text("utf-8")), "utf-8")
+
+    return prepare
+
+
+def conflict(text: str) -> str:
+    ours = next(line for line in text.splitlines() if line.startswith("app.alone"))
+    return text.replace(ours, f"<<<<<<< HEAD\n{ours}\n=======\n{ours[:-4]}0000\n>>>>>>> branch")
+
+
+VIEW = b"CREATE VIEW app.bad AS\nSELECT 1 AS n"
+LONG = "l" * 62
+
+SOURCES = [
+    Case("no-file", lambda w: w.remove("things", "find_things", "count_things", "alone"),
+         ("no *.sql file in sql/",), ("procver init",)),
+    Case("empty-file", wrote(bad=""), ("sql/bad.sql:1", "holds no statement"), ("write CREATE", "delete it")),
+    Case("comment-only", wrote(bad="-- later\n"), ("sql/bad.sql:1", "holds no statement"), ("write CREATE",)),
+    Case("two-objects", wrote(bad=function("one") + function("two")),
+         ("sql/bad.sql:2", "two objects", "app.one", "app.two"), ("a file of its own",)),
+    Case("same-object-twice", wrote(things_again=THINGS),
+         ("sql/things_again.sql", "app.things", "sql/things.sql already"), ("keep one", "overloads")),
+    Case("not-utf-8", raw("bad.sql", VIEW + b", '\xff'"),
+         ("sql/bad.sql:2", "not UTF-8", "0xff"), ("as UTF-8", "encoding in procver.toml")),
+    Case("odd-utf-16", raw("bad.sql", b"\xff\xfe" + VIEW.decode().encode("utf-16-le") + b"x"),
+         ("sql/bad.sql", "UTF-16", "odd number of bytes"), ("restore the file",)),
+    Case("utf-16-without-mark", raw("bad.sql", VIEW.decode().encode("utf-16-le")),
+         ("sql/bad.sql:1", "NUL byte"), ("as UTF-8",)),
+    Case("open-string", wrote(bad="CREATE VIEW app.bad AS\nSELECT 'abc;\n"),
+         ("sql/bad.sql:2", "string literal", "never ends"), ("close",)),
+    Case("open-body", wrote(bad="CREATE FUNCTION app.bad() RETURNS int\nLANGUAGE sql AS $x$ SELECT 1 $y$;\n"),
+         ("sql/bad.sql:2", "$x$", "never ends"), ("close",)),
+    Case("open-comment", wrote(bad="CREATE VIEW app.bad AS /* /* */\nSELECT 1"),
+         ("sql/bad.sql:1", "comment", "never ends"), ("close",)),
+    Case("unknown-ref", raw("bad.sql.j2", b"CREATE VIEW app.bad AS\nSELECT * FROM {{ ref('app.thingz') }} t"),
+         ("sql/bad.sql.j2:2", "ref() names app.thingz"), ("did you mean app.things",)),
+    Case("ref-that-is-no-name", raw("bad.sql.j2", b"CREATE VIEW app.bad AS\nSELECT * FROM {{ ref('a.b.c.d') }} t"),
+         ("sql/bad.sql.j2:2", "'a.b.c.d' is no name"), ("schema.name",)),
+    Case("undefined-variable", raw("bad.sql.j2", b"CREATE VIEW app.bad AS\nSELECT {{ colour }} AS n"),
+         ("sql/bad.sql.j2:2", "template error", "'colour' is undefined"), ("[variables]",)),
+    Case("template-syntax", raw("bad.sql.j2", b"CREATE VIEW app.bad AS\n\nSELECT {% if %}"),
+         ("sql/bad.sql.j2:3", "template error"), ("*.sql, not *.sql.j2",)),
+    Case("template-reaches-out", raw("bad.sql.j2", b"{{ ref.__globals__ }}"),
+         ("sql/bad.sql.j2:1", "template error", "__globals__"), ("*.sql, not *.sql.j2",)),
+    Case("cycle-through-a-view",
+         wrote(v="CREATE VIEW app.v AS SELECT app.f() AS n", f=function("f", "SELECT count(*)::int FROM app.v")),
+         ("reference cycle", "app.v -> app.f -> app.v"), ("break the cycle",)),
+    Case("name-too-long", wrote(bad=function(LONG)),
+         ("sql/bad.sql", f"{LONG}_1", "64 bytes", "63"), ("shorter name",)),
+    Case("looks-like-a-version", wrote(bad=function("alone_1")),
+         ("sql/bad.sql", "app.alone_1 looks like version 1 of app.alone"), ("rename",)),
+    Case("table", wrote(bad="CREATE TABLE app.bad (n int);"),
+         ("sql/bad.sql:1", "a table is not versioned"), ("migration tool",)),
+    Case("trigger-function",
+         wrote(bad="CREATE FUNCTION app.bad() RETURNS trigger\nLANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"),
+         ("sql/bad.sql", "trigger function"), ("migration tool",)),
+    Case("data", wrote(bad="CREATE VIEW app.bad AS SELECT 1;\nDELETE FROM app.thing;"),
+         ("sql/bad.sql:2", "data (DELETE)"), ("migration tool",)),
+    Case("psql-command", wrote(bad="\\set x 1\n" + function("bad")), ("sql/bad.sql:1", "psql"), ("remove it",)),
+    Case("unknown-directive", wrote(bad="-- procver: requiers app.things\n" + function("bad")),
+         ("sql/bad.sql:1", "unknown directive"), ("requires app.v", "pin app.v = 2")),
+    Case("requires-nothing-known", wrote(bad="-- procver: requires app.thing_s\n" + function("bad")),
+         ("sql/bad.sql:1", "app.thing_s is not managed"), ("did you mean app.things",)),
+    Case("pin-that-the-lock-lacks", wrote(bad="-- procver: pin app.things = 7\n" + function("bad")),
+         ("sql/bad.sql", "pin app.things = 7", "no such version"), ("the newest is 1",)),
+    Case("several-at-once", wrote(a="", b="CREATE TABLE t (n int)", c="nonsense"),
+         ("sql/a.sql:1", "2 more files", "sql/b.sql:1", "sql/c.sql:1"), ("write CREATE",)),
+    Case("no-directory", lambda w: (w.root / "sql").rename(w.root / "sequel"),
+         ("'sql' does not exist",), ("create sql/",), "config"),
+    Case("toml", lambda w: (w.root / "procver.toml").write_text("[project]\nname = shop\n"),
+         ("procver.toml", "line 2"), ("correct the TOML",), "config"),
+    Case("lock-conflict", locked(conflict),
+         ("procver.lock:2", "unresolved git conflict", "<<<<<<<"), ("procver lock --base",), "lock"),
+    Case("lock-two-branches", locked(lambda t: t + t.splitlines()[1][:-4] + "0000\n"),
+         ("procver.lock:6", "there twice, with different content"), ("procver lock --base",), "lock"),
+    Case("lock-number-by-hand", locked(lambda t: t.replace(" 1 v1:", " 01 v1:", 1)),
+         ("procver.lock:2", "'01' is no version number"), ("git checkout -- procver.lock",), "lock"),
+    Case("lock-kind-by-hand", locked(lambda t: t.replace(" view ", " vue ")),
+         ("procver.lock:5", "'vue' is no kind"), ("git checkout -- procver.lock",), "lock"),
+    Case("lock-fingerprint-by-hand", locked(lambda t: t.replace("v1:", "v1:x", 1)),
+         ("procver.lock:2", "is no fingerprint"), ("git checkout -- procver.lock",), "lock"),
+    Case("lock-of-a-newer-procver", locked(lambda t: t.replace("v1:", "v9:", 1)),
+         ("procver.lock:2", "newer procver"), ("upgrade procver",), "lock"),
+    Case("lock-prose", locked(lambda t: t + "hello world\n"),
+         ("procver.lock:6", "name kind number fingerprint"), ("git checkout -- procver.lock",), "lock"),
+    Case("lock-not-text", lambda w: (w.root / "procver.lock").write_bytes(HEADER.encode() + b"\n\xfe\xff"),
+         ("procver.lock:2", "not UTF-8"), ("git checkout -- procver.lock",), "lock"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SOURCES, ids=[case.id for case in SOURCES])
+def test_sources_and_lock(workshop: Workshop, case: Case) -> None:
+    workshop.publish("1")
+    case.prepare(workshop)
+    about = {"code": case.code, "error": case.error, "says": case.says, "hint": case.hint}
+    refused(workshop, "lock", **about)  # type: ignore[arg-type]
+    refused(workshop, "lock", "--check", **about)  # type: ignore[arg-type]
+    refused(workshop, "plan", **about)  # type: ignore[arg-type]
+    refused(workshop, "publish", "--release", "2", **about)  # type: ignore[arg-type]
+    if case.error != "source":
+        refused(workshop, "map", "--release", "2", **about)  # type: ignore[arg-type]
+
+
+def test_commands_that_need_no_sources_work_whatever_these_are(workshop: Workshop) -> None:
+    workshop.configure(more=NOW)
+    workshop.publish("1")
+    workshop.write(things="CREATE TABLE nonsense")
+    (workshop.root / "procver.lock").write_text("<<<<<<< HEAD\n")
+    workshop.run("release", "activate", "1")
+    workshop.run("release", "list")
+    workshop.run("why", "app.things_1")
+    workshop.run("gc", "--apply")
+    workshop.run("verify")
+    workshop.sql("DROP FUNCTION app.alone_1()")
+    workshop.run("restore", "app.alone_1")
+    assert workshop.sql("SELECT app.alone_1()") == [(42,)]
+
+
+def test_no_project(workshop: Workshop, tmp_path: Path) -> None:
+    (workshop.root / "procver.toml").unlink()
+    for words in (
+        ("lock",),
+        ("plan",),
+        ("publish", "-r", "2"),
+        ("gc",),
+        ("verify",),
+        ("release", "list"),
+    ):
+        refused(
+            workshop,
+            *words,
+            code=2,
+            error="config",
+            says=("no procver.toml in",),
+            hint=("procver init",),
+        )
+
+
+REFUSED_BY_THE_SERVER = [
+    ("syntax", "-- one\nCREATE VIEW app.things AS\nSELECT t.id\nFROM FROM app.thing t;", 4, "syntax error", "correct"),
+    ("column", "CREATE VIEW app.things AS\nSELECT t.id,\n\n t.nmae FROM app.thing t;", 4, "t.nmae", '"t.name"'),
+    ("relation", "/* a\n b */ CREATE VIEW app.things AS SELECT *\nFROM app.nowhere;", 3, "app.nowhere", "correct"),
+    ("crlf", "CREATE VIEW app.things AS\r\nSELECT t.id,\r\n t.nope FROM app.thing t;\r\n", 3, "t.nope", '"t.name"'),
+    ("grant", THINGS + "\n\nGRANT SELECT ON app.things\nTO nobody_here;", 4, "nobody_here", "correct"),
+    ("after", THINGS + "COMMENT ON VIEW app.things IS 'x';\nCOMMENT ON COLUMN app.things.nope IS 'x';", 3, "nope", "correct"),
+    ("astral", "CREATE VIEW app.things AS SELECT '\U0001f600\U0001f600' AS a,\n'é' AS b,\n t.nope FROM app.thing t", 3,
+     "t.nope", '"t.name"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says", "hint"), [case[1:] for case in REFUSED_BY_THE_SERVER],
+    ids=[case[0] for case in REFUSED_BY_THE_SERVER],
+)  # fmt: skip
+def test_the_servers_message_comes_with_the_sources_line(
+    workshop: Workshop, text: str, line: int, says: str, hint: str
+) -> None:
+    workshop.publish("1")
+    (workshop.root / "sql/things.sql").write_bytes(text.encode())
+    workshop.run("lock")
+    place = f"sql/things.sql:{line}: app.things_2"
+    refused(
+        workshop, "publish", "--release", "2", code=3, error="ddl", says=(place, says), hint=(hint,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("LANGUAGE sql AS $$\n\n SELECT x.id\n FROM app.nowhere x\n$$", 5),
+        ("LANGUAGE plpgsql AS $$\nBEGIN\n  RETURN FROM;\n  IF IF;\nEND $$", 4),
+        ("LANGUAGE sql AS 'SELECT\n ''it''::int,\n FROM'", 4),
+        ("\nBEGIN ATOMIC\n SELECT 1;\n SELECT t.colour FROM app.things t;\nEND", 5),
+    ],
+    ids=["sql", "plpgsql", "quoted", "atomic"],
+)
+def test_the_line_of_an_error_inside_a_body(workshop: Workshop, body: str, line: int) -> None:
+    workshop.publish("1")
+    workshop.write(alone=f"CREATE FUNCTION app.alone() RETURNS int\n{body};\n")
+    workshop.run("lock")
+    refused(
+        workshop, "publish", "--release", "2", code=3, error="ddl",
+        says=(f"sql/alone.sql:{line}: app.alone_2",),
+    )  # fmt: skip
+
+
+def test_a_template_is_told_by_its_rendered_line(workshop: Workshop) -> None:
+    workshop.publish("1")
+    text = "{# a\n comment #}CREATE VIEW app.made AS\nSELECT t.nope FROM {{ ref('app.things') }} t"
+    (workshop.root / "sql/made.sql.j2").write_text(text)
+    workshop.run("lock")
+    refused(
+        workshop, "publish", "--release", "2", code=3, error="ddl",
+        says=("sql/made.sql.j2:2 (of the rendered text)", "t.nope"), hint=("t.name",),
+    )  # fmt: skip
+
+
+FOREIGN = [
+    ("table", "CREATE TABLE app.things_2 (n int)", "a table called app.things_2"),
+    ("view", "CREATE VIEW app.things_2 AS SELECT 1", "a view called app.things_2"),
+    ("sequence", "CREATE SEQUENCE app.things_2", "a sequence called app.things_2"),
+    ("type", "CREATE TYPE app.things_2 AS ENUM ('a')", "a type called app.things_2"),
+    ("index", "CREATE INDEX things_2 ON app.thing (name)", "an index called app.things_2"),
+    ("function", "CREATE FUNCTION app.find_things_2() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+     "a routine called app.find_things_2"),
+    ("procedure", "CREATE PROCEDURE app.find_things_2(n int) LANGUAGE sql AS 'SELECT 1'",
+     "a routine called app.find_things_2"),
+    ("other-arguments", "CREATE FUNCTION app.find_things_2(x text) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+     "a routine called app.find_things_2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"), [case[1:] for case in FOREIGN], ids=[case[0] for case in FOREIGN]
+)
+def test_a_name_taken_by_a_foreign_object(workshop: Workshop, sql: str, says: str) -> None:
+    workshop.publish("1")
+    workshop.write(things=THINGS.replace("t.name", "t.price"))
+    workshop.sql(sql)
+    for words in (("plan",), ("publish", "-r", "2", "--dry-run"), ("publish", "-r", "2")):
+        refused(
+            workshop, *words, code=4, error="conflict",
+            says=(says, "procver did not make it"), hint=("rename or drop it", "suffix"),
+        )  # fmt: skip
+
+
+def test_nothing_is_set_up_where_the_first_publish_is_refused(workshop: Workshop) -> None:
+    workshop.sql("CREATE TABLE app.things_1 (n int)")
+    refused(workshop, "plan", code=4, error="conflict", says=("a table called app.things_1",))
+    refused(workshop, "publish", "-r", "1", code=4, error="conflict", says=("app.things_1",))
+    assert workshop.sql("SELECT to_regnamespace('procver')") == [(None,)]
+    assert not (workshop.root / "procver.lock").exists()
+
+
+def test_a_schema_that_is_missing(workshop: Workshop) -> None:
+    workshop.write(bad='CREATE VIEW "My ""Schema".bad AS SELECT 1 AS n')
+    for words in (("plan",), ("publish", "-r", "1")):
+        refused(
+            workshop, *words, code=3, error="database", says=('"My ""Schema" does not exist',),
+            hint=('CREATE SCHEMA "My ""Schema"', "migration tool"),
+        )  # fmt: skip
+
+
+def test_a_role_of_grants_that_is_missing(workshop: Workshop) -> None:
+    workshop.configure(
+        more='[grants]\n"app.*" = { execute = ["app", "Nobody; here"], select = ["app"] }\n'
+    )
+    for words in (("plan",), ("publish", "-r", "1")):
+        refused(
+            workshop, *words, code=3, error="database", says=('role "Nobody; here"', "[grants]"),
+            hint=('CREATE ROLE "Nobody; here"', "correct [grants]"),
+        )  # fmt: skip
+    workshop.configure(more='[grants]\n"app.*" = { execute = ["app"], select = ["app"] }\n')
+    workshop.publish("1")
+    assert workshop.sql("SELECT has_function_privilege('app', 'app.alone_1()', 'execute')") == [
+        (True,)
+    ]
+
+
+def test_a_published_number_with_other_content_and_the_ways_out(workshop: Workshop) -> None:
+    workshop.publish("1")
+    workshop.run("release", "activate", "1")
+    main = (workshop.root / "procver.lock").read_bytes()
+    workshop.write(alone=OTHER)
+    workshop.publish("trial one")
+    (workshop.root / "procver.lock").write_bytes(main)
+    workshop.write(alone=THIRD)
+    workshop.run("lock")
+    for words in (("plan",), ("publish", "-r", "2")):
+        refused(
+            workshop, *words, code=4, error="conflict",
+            says=("app.alone_2 already holds other content", "release trial one brought it"),
+            hint=("procver release discard 'trial one'", "procver lock --base"),
+        )  # fmt: skip
+    assert workshop.json("release", "discard", "trial one")["freed"] == ["app.alone_2"]
+    workshop.publish("2")
+    assert workshop.sql("SELECT app.alone_1(), app.alone_2()") == [(42, 44)]
+    assert [
+        row
+        for row in workshop.sql("SELECT action, subject FROM procver.event")
+        if row[0] == "discard"
+    ] == [("discard", "trial one")]
+
+
+def test_a_number_that_a_live_release_holds_is_never_offered_for_discard(
+    workshop: Workshop,
+) -> None:
+    workshop.publish("1")
+    workshop.run("release", "activate", "1")
+    (workshop.root / "procver.lock").unlink()
+    workshop.write(alone=OTHER)
+    said = refused(
+        workshop, "publish", "-r", "2", code=4, error="conflict",
+        says=("app.alone_1", "release 1 brought it"), hint=("procver lock --base", "release 1 is live here"),
+    )  # fmt: skip
+    assert "discard" not in said
+
+
+def test_what_an_unfinished_publish_left_can_be_freed(workshop: Workshop) -> None:
+    workshop.publish("1")
+    main = (workshop.root / "procver.lock").read_bytes()
+    workshop.write(alone=OTHER)
+    workshop.publish("killed before it was recorded")
+    workshop.sql("DELETE FROM procver.release WHERE name LIKE 'killed%'")
+    workshop.sql("DELETE FROM procver.membership WHERE since = 2")
+    (workshop.root / "procver.lock").write_bytes(main)
+    workshop.write(alone=THIRD)
+    workshop.run("lock")
+    refused(
+        workshop, "publish", "-r", "2", code=4, error="conflict",
+        says=("app.alone_2", "no release uses it"), hint=("procver release discard --leftovers",),
+    )  # fmt: skip
+    assert workshop.json("release", "discard", "--leftovers")["freed"] == ["app.alone_2"]
+    assert workshop.json("release", "discard", "--leftovers")["freed"] == []
+    workshop.publish("2")
+    assert workshop.sql("SELECT app.alone_2()") == [(44,)]
+
+
+def test_a_fingerprint_edited_by_hand_into_another(workshop: Workshop) -> None:
+    workshop.publish("1")
+    workshop.run("release", "activate", "1")
+    locked(lambda text: text[:-5] + "0000\n")(workshop)
+    assert workshop.json("lock", "--check", code=1)["added"][0]["version"] == 2
+    for words in (("publish", "-r", "2", "--locked"), ("map", "-r", "2")):
+        refused(
+            workshop, *words, code=4, error="stale-lock", says=("lacks 1 version(s): app.things",),
+            hint=("procver lock", "commit"),
+        )  # fmt: skip
+
+
+def test_a_release_name_used_again(workshop: Workshop) -> None:
+    workshop.publish("1")
+    workshop.write(alone=OTHER)
+    replaced = workshop.run("publish", "-r", "1")
+    assert "it replaces what was published under this name and never activated" in replaced.stdout
+    workshop.run("release", "activate", "1")
+    workshop.write(alone=THIRD)
+    for words in (("plan", "-r", "1"), ("publish", "-r", "1", "--dry-run"), ("publish", "-r", "1")):
+        refused(
+            workshop, *words, code=4, error="conflict",
+            says=("release 1 was already published with other content, and activated",),
+            hint=("under a new release name",),
+        )  # fmt: skip
+    workshop.run("release", "retire", "1")
+    refused(workshop, "publish", "-r", "1", code=4, error="conflict", says=("already published",))
+
+
+UNKNOWN = [
+    (("release", "show", "2026.11.3"), ("no release '2026.11.3'",), ("did you mean 2026.11.2?",)),
+    (("release", "activate", "2026.11.3"), ("no release '2026.11.3'",), ("did you mean 2026.11.2?",)),
+    (("release", "retire", "zzz"), ("no release 'zzz'",), ("procver release list",)),
+    (("release", "discard", "zzz"), ("no release 'zzz'",), ("procver release list",)),
+    (("release", "discard"), ("name a release, or --leftovers",), ("procver release list",)),
+    (("release", "discard", "2026.11.2", "--leftovers"), ("name a release, or --leftovers",), ()),
+    (("release", "diff", "2026.11.2", "zzz"), ("no release 'zzz'",), ("procver release list",)),
+    (("release", "retire", "2026.11.2"), ("never activated",), ("procver release discard 2026.11.2",)),
+    (("release", "retire", "2026.11.2", "-i", "web-9"), ("'web-9' is not on release 2026.11.2",), ("release list",)),
+    (("release", "activate", "2026.11.2", "-i", ""), ("'' cannot be an instance name",), ("web-1",)),
+    (("release", "activate", "2026.11.2", "-i", "a\tb"), ("cannot be an instance name",), ("web-1",)),
+    (("why", "app.thing_1"), ("app.thing_1 is no version",), ("did you mean app.things_1",)),
+    (("why", "what is this"), ("is no name of an object",), ("schema.name",)),
+    (("restore", "app.nix_7"), ("app.nix_7 is no version",), ()),
+    (("restore", "x" * 3000), ("is no version",), ("app.find_things_3",)),
+    (("publish", "-r", ""), ("'' cannot be a release name",), ("printable",)),
+    (("publish", "-r", " x"), ("' x' cannot be a release name",), ("printable",)),
+    (("publish", "--release=-x"), ("'-x' cannot be a release name",), ("printable",)),
+    (("publish", "-r", "a\nb"), ("cannot be a release name",), ("printable",)),
+    (("publish", "-r", "a\x1b[2Jb"), ("'a\\x1b[2Jb' cannot be",), ("printable",)),
+    (("publish", "-r", "r" * 201), ("cannot be a release name",), ("1 to 200",)),
+    (("plan", "-r", "a\nb"), ("cannot be a release name",), ("printable",)),
+    (("map", "-r", "a\nb"), ("cannot be a release name",), ("printable",)),
+    (("lock", "--base", "nowhere"), ("procver.lock at 'nowhere'",), ("git",)),
+    (("embedded", "url"), ("no embedded server",), ("--target embedded:",)),
+    (("init",), ("procver.toml exists already",), ("none of its files",)),
+]  # fmt: skip
+
+
+def test_names_that_mean_nothing(workshop: Workshop) -> None:
+    workshop.publish("2026.11.2")
+    for words, says, hint in UNKNOWN:
+        refused(workshop, *words, code=2, error="usage", says=says, hint=hint)
+
+
+def test_before_anything_was_published(workshop: Workshop) -> None:
+    for words in (
+        ("release", "list"), ("release", "show", "1"), ("release", "activate", "1"), ("gc",), ("gc", "--apply"),
+        ("why", "app.things_1"), ("restore", "app.things_1"), ("verify",), ("release", "discard", "--leftovers"),
+    ):  # fmt: skip
+        refused(
+            workshop, *words, code=2, error="usage",
+            says=("project shop has published nothing to this database",), hint=("procver publish",),
+        )  # fmt: skip
+
+
+def test_a_live_release_is_not_discarded(workshop: Workshop) -> None:
+    workshop.publish("1")
+    workshop.run("release", "activate", "1", "-i", "web-1")
+    refused(
+        workshop, "release", "discard", "1", code=4, error="conflict",
+        says=("release 1 is live on web-1",), hint=("procver release retire 1",),
+    )  # fmt: skip
+
+
+def test_a_discard_that_others_hold_on_to(workshop: Workshop) -> None:
+    workshop.publish("1")
+    workshop.sql("CREATE VIEW app.theirs AS SELECT * FROM app.things_1")
+    refused(
+        workshop, "release", "discard", "1", code=4, error="conflict",
+        says=("release 1 cannot be discarded", "view theirs depends on view things_1"), hint=("depends on it",),
+    )  # fmt: skip
+
+
+def test_a_registry_of_a_newer_procver(workshop: Workshop) -> None:
+    workshop.publish("1")
+    workshop.sql("INSERT INTO procver.upgrade (number, name) VALUES (99, '099_future.sql')")
+    for words in (
+        ("plan",), ("publish", "-r", "2"), ("release", "list"), ("release", "activate", "1"), ("gc", "--apply"),
+        ("verify",), ("why", "app.things_1"), ("restore", "app.things_1"), ("release", "discard", "1"),
+    ):  # fmt: skip
+        refused(
+            workshop,
+            *words,
+            code=4,
+            error="conflict",
+            says=("level 99",),
+            hint=("upgrade procver",),
+        )
+
+
+def test_a_schema_of_our_name_that_is_not_ours(workshop: Workshop) -> None:
+    workshop.sql("CREATE SCHEMA procver; CREATE TABLE procver.theirs (n int)")
+    for words in (("plan",), ("publish", "-r", "1"), ("gc",)):
+        refused(
+            workshop, *words, code=4, error="conflict",
+            says=("schema procver exists", "procver did not make it"), hint=("rename that schema",),
+        )  # fmt: skip
+
+
+def test_gc_while_a_release_is_half_rolled_out(workshop: Workshop) -> None:
+    workshop.configure(more=NOW)
+    workshop.publish("1")
+    workshop.run("release", "activate", "1", "-i", "web-1")
+    workshop.run("release", "activate", "1", "-i", "web-2")
+    workshop.write(alone=OTHER, things=THINGS.replace("t.name", "t.price"))
+    workshop.publish("2")
+    both = workshop.objects()
+    for _ in range(3):
+        assert workshop.json("gc", "--apply")["condemn"] == []
+    workshop.run("release", "activate", "2", "-i", "web-1")
+    for _ in range(3):
+        assert workshop.json("gc", "--apply")["condemn"] == []
+    # Declared retired too early: web-2 still runs it.
+    assert workshop.json("release", "retire", "1")["kept_by"] == ["web-2"]
+    found = [workshop.json("gc", "--apply") for _ in range(3)]
+    assert [f["dropped"] for f in found] == [0, 0, 0]
+    assert "instance web-2" in json.dumps(found[0]["keep"])
+    assert workshop.objects() == both
+    workshop.run("release", "activate", "2", "-i", "web-2")
+    workshop.run("gc", "--apply")
+    assert workshop.json("gc", "--apply")["dropped"] == 4
+    assert workshop.json("verify")["findings"] == []
