@@ -107,8 +107,9 @@ class MssqlDatabase:
                 return False
             self._send(f"SET XACT_ABORT ON; SET LOCK_TIMEOUT 60000; {_ON} BEGIN TRANSACTION")
             self._send(
-                "EXEC sp_getapplock @Resource = N'procver', @LockMode = N'Exclusive',"
-                " @LockOwner = N'Transaction', @LockTimeout = 60000"
+                "SET NOCOUNT ON; DECLARE @got int; EXEC @got = sp_getapplock @Resource = N'procver',"
+                " @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 60000;"
+                " IF @got < 0 THROW 51002, N'another procver command is setting up the registry', 1"
             )
             level = self._level()
             if level == 0:
@@ -131,8 +132,8 @@ class MssqlDatabase:
                     )
             self._send("COMMIT TRANSACTION")
         except pyodbc.Error as error:
-            self._rollback()
-            raise self._translated(failures(error), "the registry cannot be set up") from None
+            found = self._ended(error)
+            raise self._translated(found, "the registry cannot be set up") from None
         except BaseException:
             self._rollback()
             raise
@@ -172,8 +173,7 @@ class MssqlDatabase:
                 self._send("COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
                 return rows
             except pyodbc.Error as error:
-                self._rollback()
-                found = failures(error)
+                found = self._ended(error)
                 if not found.busy or attempt == PATIENCE:
                     raise self._translated(found, "the registry cannot be read") from None
             except BaseException:
@@ -188,7 +188,7 @@ class MssqlDatabase:
         try:
             self._ask(self._queries["enter_project"], argument)
         except pyodbc.Error as error:
-            found = failures(error)
+            found = self._ended(error)
             if found.first.number in (2601, 2627):  # another command entered it just now
                 return
             doing = "the project cannot be entered into the registry"
@@ -232,7 +232,7 @@ class MssqlDatabase:
         except pyodbc.Error as error:
             found = failures(error)
             position = self._position(step, found) if isinstance(step, Ddl) else None
-            self._rollback()
+            found = self._ended(error)
             self._raise(found, step, index, position)
         except BaseException:
             self._rollback()
@@ -306,11 +306,19 @@ class MssqlDatabase:
         finally:
             cursor.close()
 
-    def _rollback(self) -> None:
+    def _rollback(self) -> bool:
+        """Undo what is open; return whether the connection still works."""
         try:
             self._send(_ROLLBACK)
         except pyodbc.Error:
             self.close()
+            return False
+        return True
+
+    def _ended(self, error: pyodbc.Error) -> Failures:
+        """Undo what is open and return what the error says; a connection that cannot even do that is lost."""
+        found = failures(error)
+        return found if self._rollback() else found._replace(broken=True)
 
     def _translated(self, found: Failures, doing: str) -> DatabaseError:
         if found.lost:

@@ -33,7 +33,7 @@ FREETDS_PLACES = (
 
 _SHAPE = "mssql://user:password@host:1433/database"
 _SECRETS = {"pwd", "password", "accesstoken", "clientkey", "keystoresecret"}
-_PART = re.compile(r"\s*([^=;{}]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*)\s*(?:;|$)")
+_PART = re.compile(r"\s*([^=;{}]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|(?!\{)[^;]*?)\s*(?:;|$)")
 _KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*")
 
 

@@ -95,9 +95,13 @@ class Failure(NamedTuple):
 
 
 class Failures(NamedTuple):
-    """All messages of one error, the first being what went wrong."""
+    """All messages of one error, the first being what went wrong.
+
+    ``broken`` is set by one who found that the connection answers no more: FreeTDS does not say so itself.
+    """
 
     all: tuple[Failure, ...]
+    broken: bool = False
 
     @property
     def first(self) -> Failure:
@@ -119,9 +123,9 @@ class Failures(NamedTuple):
     @property
     def lost(self) -> bool:
         """True if the connection is gone."""
-        return any(
+        return self.broken or any(
             f.number in _LOST
-            or f.state in _LOST_STATES
+            or (f.state in _LOST_STATES and f.number not in _BUSY)  # 1222 comes as a time-out too
             or any(words in f.message.lower() for words in _LOST_WORDS)
             for f in self.all
         )

@@ -1,0 +1,131 @@
+"""A database of its own for each test, on the server that PROCVER_TEST_MSSQL_URL names."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from procver.dialects import connect
+from procver.dialects.mssql import MssqlDatabase, pyodbc
+from procver.dialects.odbc import read_target
+from procver.known import Known
+from procver.registry import reading
+
+VARIABLE = "PROCVER_TEST_MSSQL_URL"
+
+
+def server_url() -> str:
+    """Return the server's URL, or skip the test with the reason."""
+    url = os.environ.get(VARIABLE)
+    if not url:
+        pytest.skip(f"{VARIABLE} names no SQL Server")
+    return url
+
+
+def for_database(url: str, name: str) -> str:
+    """Return a target that is another database of the same server."""
+    if url.startswith("mssql://"):
+        return re.sub(r"^(mssql://[^/]*/)[^?]*", rf"\g<1>{name}", url)
+    changed, found = re.subn(r"(?i)\b(Database=)[^;]*", rf"\g<1>{name}", url)
+    return changed if found else f"{url};Database={name};"
+
+
+class Place:
+    """A database for one test.
+
+    Args:
+        url: its target.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._admin = self.plain()
+
+    def plain(self) -> Any:
+        """Return a new connection that knows nothing of procver."""
+        return pyodbc.connect(read_target(self.url, pyodbc.drivers()).text, autocommit=True)
+
+    def sql(self, batch: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Run a batch and return the rows of its last result."""
+        cursor = self._admin.cursor()
+        cursor.execute(batch, *parameters)
+        rows: list[tuple[Any, ...]] = []
+        while True:
+            if cursor.description:
+                rows = [tuple(row) for row in cursor.fetchall()]
+            if not cursor.nextset():
+                return rows
+
+    def script(self, text: str) -> None:
+        """Run batches separated by GO."""
+        for batch in re.split(r"(?m)^GO[ \t]*$", text):
+            if batch.strip():
+                self.sql(batch)
+
+    def open(self, lock_timeout: float = 3.0) -> MssqlDatabase:
+        """Return a new connection of procver's."""
+        made = connect(
+            self.url, dialect="mssql", root=Path(), search_path=("dbo",), lock_timeout=lock_timeout
+        )
+        assert isinstance(made, MssqlDatabase)
+        return made
+
+    def objects(self) -> set[str]:
+        """Return the names of all routines, views and table types outside the registry, in lower case."""
+        rows = self.sql(
+            "SELECT SCHEMA_NAME(schema_id) + '.' + name FROM sys.objects"
+            " WHERE RTRIM(type) IN ('P', 'V', 'FN', 'IF', 'TF') AND SCHEMA_NAME(schema_id) <> 'procver'"
+            " AND SCHEMA_NAME(schema_id) <> 'sys'"
+            " UNION ALL SELECT SCHEMA_NAME(schema_id) + '.' + name FROM sys.table_types"
+        )
+        return {name.lower() for (name,) in rows}
+
+    def close(self) -> None:
+        """Close the test's own connection."""
+        self._admin.close()
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    """A new, empty database, dropped after the test."""
+    url = server_url()
+    name = f"procver_{uuid.uuid4().hex[:12]}"
+    server = Place(for_database(url, "master"))
+    server.sql(f"CREATE DATABASE {name}")
+    made = Place(for_database(url, name))
+    yield made
+    made.close()
+    server.sql(
+        f"IF SERVERPROPERTY('Babelfish') IS NULL"
+        f" EXEC(N'ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE')"
+    )
+    server.sql(f"DROP DATABASE {name}")
+    server.close()
+
+
+@pytest.fixture
+def database(place: Place) -> Iterator[MssqlDatabase]:
+    """A connection of procver's to a database with a registry and the project ``shop``."""
+    made = place.open()
+    made.install()
+    made.enter("shop", "dbo")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def known(database: MssqlDatabase) -> Callable[[], Known]:
+    """What the registry says now."""
+
+    def read() -> Known:
+        found = reading.read(database, "shop")
+        assert found is not None
+        return found
+
+    return read
