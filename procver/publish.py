@@ -103,7 +103,6 @@ def publish(
         # Nothing of ours is there yet, and what would be refused later must not leave a registry behind.
         first = plan(contract, _nothing(), release, project.digests)
         _refuse(database, project, first.create)
-        project.keep_lock()
         database.install()
         database.enter(project.config.name, project.config.default_schema)
     for _ in range(ROUNDS):

@@ -56,6 +56,8 @@ _HINTS = {
     "57P03": "the server is starting or stopping: try again in a moment",
 }
 
+_FIRST_USE = "procver makes a schema of its own: GRANT CREATE ON DATABASE to this role, or let one that may run it first"
+_REGISTRY = "connect as the role that owns the schema procver, or GRANT this one USAGE on it and rights on its tables"
 _ESCAPE = (
     "write postgresql://user:password@host:5432/database; escape @ : / in a password as %40 %3A %2F"
 )
@@ -412,4 +414,6 @@ def _translated(error: psycopg.Error, doing: str) -> DatabaseError:
         )
     message = error.diag.message_primary
     hint = _HINTS.get(error.sqlstate) or error.diag.message_hint
+    if error.sqlstate == "42501":
+        hint = _FIRST_USE if "for database" in message else _REGISTRY
     return DatabaseError(f"{doing}: {message}", hint=hint, sqlstate=error.sqlstate)
