@@ -307,8 +307,7 @@ def granted(config: Config, label: str, kind: str) -> list[list[Any]] | None:
         if fnmatch.fnmatchcase(label, rule.pattern):
             found = found or []
             for privilege, roles in rule.privileges.items():
-                routine = kind in ("function", "procedure")
-                if (privilege.lower() == "execute") == routine:
+                if config.grantable(privilege, kind):
                     found += [
                         [None if role in ("public", "PUBLIC") else role, privilege.upper(), False]
                         for role in roles
