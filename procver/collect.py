@@ -38,13 +38,17 @@ class Keep(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """What collecting would do, or did: then ``dropped`` counts."""
+    """What collecting would do, or did: then ``dropped`` counts.
+
+    ``unknown`` is what the server does not let us know about what depends on versions.
+    """
 
     applied: bool
     drop: tuple[Drop, ...]
     condemn: tuple[Condemn, ...]
     keep: tuple[Keep, ...]
     dropped: int = 0
+    unknown: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it in the shape that scripts rely on."""
@@ -61,6 +65,7 @@ class Collection(NamedTuple):
                 {"physical": k.version.physical, "because": list(k.because)} for k in self.keep
             ],
             "dropped": self.dropped,
+            "unknown": list(self.unknown),
         }
 
 
@@ -122,16 +127,43 @@ def _ago(now: datetime, then: datetime) -> str:
     return f"{seconds} s ago"
 
 
-def evidence_against(database: Database, ids: list[int]) -> dict[int, str]:
+class Evidence(NamedTuple):
+    """What in the database speaks against dropping versions.
+
+    Attributes:
+        against: by version id, the objects that depend on it and that procver does not manage.
+        unknown: what the server did not let us know.
+    """
+
+    against: dict[int, str]
+    unknown: tuple[str, ...] = ()
+
+    def weighed(self, ids: list[int], *, keep_unknown: bool) -> dict[int, str]:
+        """Return by version id what keeps it: that something depends on it, or that nobody can know."""
+        found = dict(self.against)
+        if self.unknown and keep_unknown:
+            for version_id in ids:
+                found.setdefault(
+                    version_id, f"nobody can tell what depends on it: {self.unknown[0]}"
+                )
+        return found
+
+
+def evidence_against(database: Database, ids: list[int]) -> Evidence:
     """Return what in the database speaks against dropping versions: objects that procver does not manage."""
     found: dict[int, list[str]] = {}
+    unknown: list[str] = []
     if ids:
         for version_id, what in database.read(Call("dependents", {"ids": ids}))[0]:
-            found.setdefault(version_id, []).append(what)
-    return {
+            if version_id is None:
+                unknown.append(what)
+            else:
+                found.setdefault(version_id, []).append(what)
+    against = {
         version_id: f"{', '.join(sorted(names)[:3])} depends on it and is not managed by procver"
         for version_id, names in found.items()
     }
+    return Evidence(against, tuple(unknown))
 
 
 def survey(
@@ -156,9 +188,10 @@ def survey(
     first = decide(known, policy, refused or {}, before)
     candidates = [d.version.id for d in first.drop] + [c.version.id for c in first.condemn]
     evidence = evidence_against(database, candidates)
-    if not evidence:
-        return known, first
-    return known, decide(known, policy, {**(refused or {}), **evidence}, before)
+    against = evidence.weighed(candidates, keep_unknown=project.config.gc.unknown == "keep")
+    if against:
+        first = decide(known, policy, {**(refused or {}), **against}, before)
+    return known, first._replace(unknown=evidence.unknown)
 
 
 def collect(project: Project, database: Database, progress: Progress | None = None) -> Collection:

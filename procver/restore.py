@@ -81,7 +81,7 @@ def why(project: Project, database: Database, text: str) -> Why:
     chains += [(*marks.chain(needer, known), version.physical) for needer in needers]
     if version.usable:
         evidence = evidence_against(database, [version.id])
-        chains += [(what, version.physical) for what in evidence.values()]
+        chains += [(what, version.physical) for what in evidence.against.values()]
     return Why(version, bool(chains), tuple(chains))
 
 

@@ -41,6 +41,11 @@ def gc_command(context: Context, apply_: bool) -> None:
             found = collect(context.project, database, progress)
     else:
         _, found = survey(context.project, database)
+    for what in found.unknown:
+        context.output.remark(
+            f"{click.style('warning:', fg='yellow')} what depends on a version cannot be known: {what};"
+            ' [gc] unknown = "drop" in procver.toml collects nevertheless'
+        )
     context.output.data(found.as_json(), _gc_lines(found))
 
 

@@ -37,6 +37,23 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONGEST = timedelta(days=36525)
 
 
+_NEVER_ON = {
+    "postgresql": {
+        "function": set(_PRIVILEGES["postgresql"]) - {"execute"},
+        "procedure": set(_PRIVILEGES["postgresql"]) - {"execute"},
+        "view": {"execute"},
+        "materialized_view": {"execute"},
+    },
+    "mssql": {
+        "function": set(),  # a scalar one is executed, one of tables selected from: the registry tells them apart
+        "procedure": {"select", "insert", "update", "delete", "references", "view change tracking"},
+        "view": {"execute"},
+        "table_type": {"select", "insert", "update", "delete", "alter", "view change tracking"},
+    },
+}
+"""Privileges that cannot be granted on a kind of object, though ``[grants]`` may give them by a wide pattern."""
+
+
 class GrantRule(NamedTuple):
     """A line of ``[grants]``: objects by pattern, roles by privilege (in lower case)."""
 
@@ -54,6 +71,7 @@ class GcConfig:
         idle: an instance unseen for this long is not live.
         unactivated: a release never activated is no root once it is this old; None: for ever.
         pins: physical names that are never collected.
+        unknown: ``keep`` or ``drop`` a version of which the server does not let us know what depends on it.
     """
 
     keep_releases: int = 2
@@ -61,6 +79,7 @@ class GcConfig:
     idle: timedelta = timedelta(days=14)
     unactivated: timedelta | None = None
     pins: tuple[str, ...] = ()
+    unknown: str = "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +117,10 @@ class Config:
     targets: Mapping[str, str] = field(default_factory=dict, repr=False)
     grants: tuple[GrantRule, ...] = ()
     gc: GcConfig = GcConfig()
+
+    def grantable(self, privilege: str, kind: str) -> bool:
+        """Return whether a privilege of ``[grants]`` can be given on an object of this kind."""
+        return privilege.lower() not in _NEVER_ON[self.dialect].get(kind, ())
 
 
 def is_project_name(name: str) -> bool:
@@ -237,6 +260,7 @@ def _gc(table: Table) -> GcConfig:
         idle=plain.idle if idle is None else idle,
         unactivated=age("unactivated"),
         pins=table.strings("pins", ()),
+        unknown=table.choice("unknown", ("keep", "drop")) if "unknown" in table else plain.unknown,
     )
     table.end()
     return gc
