@@ -215,13 +215,13 @@ class MssqlDatabase:
                 f"SET XACT_ABORT ON; SET LOCK_TIMEOUT {self._lock_timeout}; {_ON} BEGIN TRANSACTION;"
                 f" EXEC procver.hold {project_id}, {expected}, {QUEUE_TIMEOUT * 1000:.0f}"
             )
-            carried: Any = None
+            carried: list[Any] = []
             for step in unit.steps:
                 if isinstance(step, Ddl):
                     self._send(step.sql)
                     continue
                 if step.query == "carry":
-                    carried = step.argument
+                    carried += step.argument
                 elif step.query == "add_versions" and carried:
                     # Only now: what follows a definition may add properties, and none can be added twice.
                     self._ask(self._queries["describe"], carried)

@@ -231,10 +231,11 @@ WHERE NOT EXISTS (SELECT 1 FROM procver.project p WITH (UPDLOCK, HOLDLOCK)
                   WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
 
 -- name: carry
--- Owner and grants of new objects. Each item names its target {"schema", "leaf", "kind"} and one of "given" (privileges as
--- data), "like" (an object to copy from) or "exactly" ([[grantee, privilege, grantable], ...]). A new object has none, so
--- nothing need be revoked. Principals that no longer exist, and those no one may grant to, are passed over. The owner comes
--- first: changing it takes all grants away (manual, "ALTER AUTHORIZATION").
+-- Owner and grants of new objects. Each item names its target {"schema", "leaf", "kind"} and where these come from: "given"
+-- (privileges as data) or "like" (an object to copy from), with the grants replaced by "exactly" ([[grantee, privilege,
+-- grantable], ...]) where that is there. A new object has no grants, so only what is restored "wholly" may have to lose some.
+-- Principals that no longer exist, and those no one may grant to, are passed over. The owner comes first: changing it takes
+-- all grants away (manual, "ALTER AUTHORIZATION").
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @targets nvarchar(max) = (
@@ -262,6 +263,17 @@ DECLARE @sql nvarchar(max) = (
     SELECT STRING_AGG(CAST(N'ALTER AUTHORIZATION ON ' + i.thing + N' TO ' + QUOTENAME(i.own) AS nvarchar(max)), N'; ')
     FROM @item i
     WHERE DATABASE_PRINCIPAL_ID(i.own) IS NOT NULL AND DATABASE_PRINCIPAL_ID(i.own) <> i.owner);
+IF @sql IS NOT NULL EXEC sp_executesql @sql;
+DECLARE @whole nvarchar(max) = (
+    SELECT N'[' + STRING_AGG(i.target, N',') + N']'
+    FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON, wholly bit) i WHERE i.wholly = 1);
+SET @sql = (
+    SELECT STRING_AGG(CAST(
+               N'REVOKE ' + REPLACE(REPLACE(JSON_VALUE(e.value, '$[1]'), N'DENY ', N''), N'REVOKE ', N'') + N' ON ' + p.thing
+               + N' FROM ' + QUOTENAME(COALESCE(JSON_VALUE(e.value, '$[0]'), N'public')) + N' CASCADE' AS nvarchar(max)), N'; ')
+    FROM procver.privileges(@whole) q
+    JOIN procver.parts(@whole) p ON p.[schema] = q.[schema] AND p.leaf = q.leaf AND p.kind = q.kind
+    CROSS APPLY OPENJSON(q.privileges, '$[0].acl') e);
 IF @sql IS NOT NULL EXEC sp_executesql @sql;
 SET @sql = (
     SELECT STRING_AGG(CAST(
