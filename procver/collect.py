@@ -30,11 +30,16 @@ class Condemn(NamedTuple):
 
 
 class Keep(NamedTuple):
-    """A version that stays, and why. ``evidence`` tells a reason found in the database from a release's need."""
+    """A version that stays, and why.
+
+    ``evidence`` tells a reason found in the database from a release's need; ``waits`` that it stays for this run
+    only, as the server refused a drop, and remains condemned.
+    """
 
     version: KnownVersion
     because: tuple[str, ...]
     evidence: bool = False
+    waits: bool = False
 
 
 class Collection(NamedTuple):
@@ -70,7 +75,11 @@ class Collection(NamedTuple):
 
 
 def decide(
-    known: Known, policy: Policy, evidence: dict[int, str], before: datetime | None = None
+    known: Known,
+    policy: Policy,
+    evidence: dict[int, str],
+    before: datetime | None = None,
+    refused: dict[int, str] | None = None,
 ) -> Collection:
     """Return what to do with every version that exists.
 
@@ -79,9 +88,12 @@ def decide(
         policy: how long things are kept.
         evidence: by version id, what speaks against dropping it.
         before: drop only what was condemned before this; now, if None. What one run condemns, a later one drops.
+        refused: by version id, why the server refused a drop just now.
     """
     before = before or known.now
+    evidence, needed = {**(refused or {}), **evidence}, evidence
     marks = mark(known, policy, evidence)
+    lasting = mark(known, policy, needed).marked if refused else marks.marked
     condemned: list[Condemn] = []
     ripe: dict[int, str] = {}
     keep: list[Keep] = []
@@ -89,7 +101,8 @@ def decide(
         if version.state == DROPPED:
             continue
         if version.id in marks.marked:
-            keep.append(_kept(version, marks, known, evidence))
+            kept = _kept(version, marks, known, evidence)
+            keep.append(kept._replace(waits=version.id not in lasting))
             continue
         since = version.condemned_at if version.state == CONDEMNED else None
         until = (since or known.now) + policy.grace
@@ -185,12 +198,12 @@ def survey(
     """
     known = known_of(project, database)
     policy = policy_of(project)
-    first = decide(known, policy, refused or {}, before)
+    first = decide(known, policy, {}, before, refused)
     candidates = [d.version.id for d in first.drop] + [c.version.id for c in first.condemn]
     evidence = evidence_against(database, candidates)
     against = evidence.weighed(candidates, keep_unknown=project.config.gc.unknown == "keep")
     if against:
-        first = decide(known, policy, {**(refused or {}), **against}, before)
+        first = decide(known, policy, against, before, refused)
     return known, first._replace(unknown=evidence.unknown)
 
 
@@ -222,7 +235,7 @@ def collect(project: Project, database: Database, progress: Progress | None = No
 
 def _condemn(database: Database, known: Known, found: Collection) -> int:
     ids = [c.version.id for c in found.condemn if c.version.state == PRESENT]
-    spared = [k.version.id for k in found.keep if k.version.state == CONDEMNED]
+    spared = [k.version.id for k in found.keep if k.version.state == CONDEMNED and not k.waits]
     units = [writing.condemn(known.project_id, ids)] if ids else []
     if spared:
         units.append(Unit((writing.spare(spared),)))

@@ -241,7 +241,10 @@ def _way_out(users: list[KnownRelease]) -> str:
     if live:
         return f"{renumber}; release {live[0].name} is live here and keeps this one"
     if not users:
-        return "`procver release discard --leftovers` frees what an unfinished publish left here"
+        leftovers = (
+            "`procver release discard --leftovers` frees what an unfinished publish left here"
+        )
+        return f"{leftovers}; if another publish is under way, {renumber}"
     discards = ", ".join(f"`procver release discard {quote(r.name)}`" for r in users[:3])
     more = f" and {len(users) - 3} more" if len(users) > 3 else ""
     return f"if that was a trial here: {discards}{more}; otherwise {renumber}"
