@@ -80,7 +80,7 @@ def _grants(
     findings: list[Finding] = []
     was, has = _flat(given), _flat(now)
     if _owners(given) != _owners(now):
-        message = f"its owner is {_owners(now)}, it was {_owners(given)}"
+        message = f"its owner is {', '.join(_owners(now))}, it was {', '.join(_owners(given))}"
         findings.append(Finding("owner", version.physical, message, releases))
         return findings
     lost = sorted(was - has)

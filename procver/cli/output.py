@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ import click
 
 from procver.errors import ProcverError, SourceError
 from procver.publish import Progress
+
+_CONTROL = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Colours, which are kept, and what else could move a terminal's cursor or change its state."""
 
 
 def colour() -> bool | None:
@@ -50,12 +54,12 @@ class Output:
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         else:
             for line in lines:
-                click.echo(line)
+                click.echo(_harmless(line))
 
     def remark(self, text: str) -> None:
         """Say something that is no data."""
         if not self.quiet and not self.as_json:
-            click.echo(text, err=True)
+            click.echo(_harmless(text), err=True)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
@@ -87,9 +91,15 @@ def show_error(error: ProcverError, *, as_json: bool) -> None:
         click.echo(json.dumps({"error": about}, indent=2, ensure_ascii=False))
         return
     shown = click.style("error: ", fg="red", bold=True) + str(error)
-    click.echo(shown, err=True, color=colour())
+    click.echo(_harmless(shown), err=True, color=colour())
     if error.hint:
-        click.echo(click.style(" hint: ", fg="cyan") + error.hint, err=True, color=colour())
+        shown = click.style(" hint: ", fg="cyan") + error.hint
+        click.echo(_harmless(shown), err=True, color=colour())
+
+
+def _harmless(text: str) -> str:
+    """Return ``text`` with control characters spelled out: others may have put them into names."""
+    return _CONTROL.sub(lambda match: match[1] or repr(match[0])[1:-1], text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
