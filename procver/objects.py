@@ -79,6 +79,8 @@ class Analysis(NamedTuple):
         pins: from ``-- procver: pin app.v = 2``.
         revision: from ``-- procver: revision 3``; 0 without one.
         notes: what was left undecided.
+        recipe: the rewriting with holes for numbers (`procver.scanning.recipes`), over ``name``, then
+            ``references``; empty if the source must be read again for a rewriting.
         words: every distinct folded identifier of the source, joined by newlines: the analysis
             stays valid while no name among them becomes, or ceases to be, managed.
     """
@@ -93,6 +95,7 @@ class Analysis(NamedTuple):
     revision: int = 0
     notes: tuple[Note, ...] = ()
     words: str = ""
+    recipe: str = ""
 
 
 class Edit(NamedTuple):

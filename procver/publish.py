@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from procver import obstacles
@@ -12,9 +12,10 @@ from procver.contract import Contract
 from procver.dialects import Call, Database, DdlError
 from procver.errors import DatabaseError, StalePlanError, UsageError
 from procver.known import Known
-from procver.objects import AFTER, LineIndex, Name, physical_leaf
+from procver.objects import AFTER, LineIndex, Name
 from procver.plan import Create, Plan, plan
 from procver.project.config import Config
+from procver.project.sources import Source
 from procver.project.templates import SOURCE as TEMPLATE
 from procver.project.workspace import Project
 from procver.registry import writing
@@ -267,19 +268,11 @@ def _again(step: Create, definition: Any, privileges: Any, path: str, known: Kno
 
 
 def _fresh(step: Create, project: Project) -> NewVersion:
-    member, config = step.member, project.config
+    member = step.member
     assert member is not None  # a step without one is restored from the registry
     source = project.sources.by_name[member.name]
-    text, spans = project.sources.text(member.name)
-    physical = {member.name: member.physical.leaf}
-    for label, number in member.requires:
-        name = project.name(label)
-        pinned = dict(source.analysis.pins).get(name)
-        if name in source.analysis.references and (pinned is None or pinned == number):
-            physical[name] = physical_leaf(name.leaf, number, config.suffix)
-    statements = project.scanner.rewrite(
-        text, config.default_schema, project.sources.managed, physical, spans
-    )
+    numbers = _numbers(project, source, member.number, member.requires)
+    statements = project.sources.statements(member.name, numbers)
     return NewVersion(
         member.label, member.kind, member.number, member.fingerprint, member.shape,
         source.digest, source.path, member.physical, member.quoted,
@@ -344,21 +337,23 @@ def _line(error: DdlError, version: NewVersion, index: int, project: Project) ->
     name = next((n for n, s in sources.by_name.items() if s.label == version.label), None)
     if name is None:
         return None
-    source, spans = sources.text(name)
-    statements = project.scanner.rewrite(
-        source, project.config.default_schema, sources.managed,
-        _physical_of(version, project), spans,
-    )  # fmt: skip
+    source, _ = sources.text(name)
+    numbers = _numbers(project, sources.by_name[name], version.number, version.requires)
+    statements = sources.statements(name, numbers)
     if index >= len(statements) or statements[index].text != version.definition[index][0]:
         return None
     return LineIndex(source).line(statements[index].locate(error.position or 0))
 
 
-def _physical_of(version: NewVersion, project: Project) -> Mapping[Name, str]:
-    suffix = project.config.suffix
-    found = {
-        project.name(label): physical_leaf(project.name(label).leaf, number, suffix)
-        for label, number in version.requires
-    }
-    found[project.name(version.label)] = version.name.leaf
-    return found
+def _numbers(
+    project: Project, source: Source, number: int, requires: Iterable[tuple[str, int]]
+) -> dict[Name, int]:
+    """Return which version a source and each of its references is, given what the version requires."""
+    pins, references = dict(source.analysis.pins), set(source.analysis.references)
+    numbers = {source.name: number}
+    for label, required in requires:
+        name = project.name(label)
+        # Of a version that is mentioned by its number, another one may be required as well.
+        if name in references and pins.get(name, required) == required:
+            numbers.setdefault(name, required)
+    return numbers

@@ -20,7 +20,7 @@ from zlib import crc32
 from procver.objects import Analysis, Header, Managed
 from procver.project.payload import Change, pack, unpack
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when the tables or the payload change; a file of another format is started anew."""
 
 KEEP_DAYS = 30
@@ -34,6 +34,7 @@ CREATE TABLE managed (id INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT UNIQUE, 
 CREATE TABLE source (id INTEGER PRIMARY KEY AUTOINCREMENT, context TEXT, digest TEXT, \
 managed INTEGER, used INTEGER, sum INTEGER, payload TEXT, UNIQUE (context, digest))
 CREATE TABLE words (id INTEGER PRIMARY KEY, sum INTEGER, words TEXT)
+CREATE TABLE recipe (id INTEGER PRIMARY KEY, sum INTEGER, recipe TEXT)
 """
 
 
@@ -80,6 +81,18 @@ class Cache:
             self._discard()
             return {}
         return found
+
+    def recipes(self, context: str) -> dict[str, tuple[int, str]]:
+        """Return how to rewrite each source of one context, with its `recipe_sum`, by content digest.
+
+        Another process may have stored one that was made under other managed objects: compare the sum.
+        """
+        rows = self._read(
+            "SELECT s.digest, r.sum, r.recipe FROM source s JOIN recipe r USING (id)"
+            " WHERE s.context = ?",
+            context,
+        )
+        return {row[0]: (row[1], row[2]) for row in rows if isinstance(row[2], str)}
 
     def valid(self, rows: Mapping[str, Cached], managed: Managed) -> set[str]:
         """Return the digests of those rows whose analysis holds under ``managed``.
@@ -136,12 +149,17 @@ class Cache:
         payloads = [(key, pack(analysis)) for key, analysis in fresh.items()]
         rows = [(context, key, self._today, _sum(key, text), text) for key, text in payloads]
         words = [(_sum("", a.words), a.words, context, key) for key, a in fresh.items()]
+        recipes = [
+            (recipe_sum(key, a, a.recipe), a.recipe, context, key) for key, a in fresh.items()
+        ]
         connection = self._open(create=True)
         if connection is None:
             return
         try:
             with closing(connection):
-                self._write(connection, (digest, json.dumps(sorted(names))), moved, rows, words)
+                self._write(
+                    connection, (digest, json.dumps(sorted(names))), moved, rows, words, recipes
+                )
         except sqlite3.Error as error:
             self._failed(error)
 
@@ -152,6 +170,7 @@ class Cache:
         moved: Iterable[Sequence[int]],
         rows: Iterable[Sequence[object]],
         words: Iterable[Sequence[object]],
+        recipes: Iterable[Sequence[object]],
     ) -> None:
         run, many = connection.execute, connection.executemany
         run("BEGIN IMMEDIATE")
@@ -169,8 +188,14 @@ class Cache:
             " SELECT id, ?, ? FROM source WHERE context = ? AND digest = ?",
             words,
         )
+        many(
+            "INSERT OR REPLACE INTO recipe (id, sum, recipe)"
+            " SELECT id, ?, ? FROM source WHERE context = ? AND digest = ?",
+            recipes,
+        )
         run("DELETE FROM source WHERE used < ?", (self._today - KEEP_DAYS,))
         run("DELETE FROM words WHERE id NOT IN (SELECT id FROM source)")
+        run("DELETE FROM recipe WHERE id NOT IN (SELECT id FROM source)")
         run("DELETE FROM managed WHERE id NOT IN (SELECT managed FROM source)")
         run("COMMIT")
 
@@ -263,6 +288,11 @@ def _names(managed: Managed) -> set[tuple[str, str, str]]:
 
 def _digest(names: set[tuple[str, str, str]]) -> str:
     return sha256(json.dumps(sorted(names)).encode()).hexdigest()
+
+
+def recipe_sum(digest: str, analysis: Analysis, recipe: str) -> int:
+    """Return a checksum that tells whether a recipe goes with an analysis of the content ``digest``."""
+    return _sum(f"{digest}{analysis.shape}{analysis.references}", recipe)
 
 
 def _sum(key: str, text: object) -> int:

@@ -14,8 +14,8 @@ _FEW = 32
 
 
 def pack(analysis: Analysis) -> str:
-    """Return ``analysis`` as JSON, without its words."""
-    name, kind, shape, references, recursive, fixed, pins, revision, notes, _ = analysis
+    """Return ``analysis`` as JSON, without its words and recipe."""
+    name, kind, shape, references, recursive, fixed, pins, revision, notes, _, _ = analysis
     rare = [recursive, fixed, pins, revision, notes]
     return json.dumps([*name, kind, shape, references, rare if any(rare) else 0])
 

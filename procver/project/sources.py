@@ -10,8 +10,17 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from procver.errors import SourceError
-from procver.objects import Analysis, Header, Kind, Managed, Name, Span, physical_leaf
-from procver.project.cache import Cache, Cached
+from procver.objects import (
+    Analysis,
+    Header,
+    Kind,
+    Managed,
+    Name,
+    Span,
+    Statement,
+    physical_leaf,
+)
+from procver.project.cache import Cache, Cached, recipe_sum
 from procver.project.config import Config
 from procver.project.decoding import decode
 from procver.project.failures import Failures
@@ -19,6 +28,7 @@ from procver.project.templates import SOURCE as TEMPLATE
 from procver.project.templates import Templates
 from procver.project.tree import File, libraries, read_bytes, walk
 from procver.scanning import Scanner
+from procver.scanning.recipes import fill
 
 __all__ = ["Source", "Sources", "decode", "load"]
 
@@ -32,7 +42,7 @@ class Source(NamedTuple):
         name: the object it defines.
         kind: what that is.
         label: the object's canonical name.
-        analysis: what versioning needs to know of it; its ``words`` are dropped.
+        analysis: what versioning needs to know of it; its ``words`` and ``recipe`` are dropped.
     """
 
     path: str
@@ -57,6 +67,7 @@ class Sources:
     managed: Managed
     labels: dict[Name, str]
     _reader: _Reader = field(repr=False)
+    _recipes: _Recipes = field(repr=False)
 
     def text(self, name: Name) -> tuple[str, tuple[Span, ...]]:
         """Return the (rendered) text of a source and the explicit references in it.
@@ -72,6 +83,47 @@ class Sources:
                 "has changed since it was read", file=source.path, hint="run the command again"
             )
         return self._reader.text(file, data)
+
+    def statements(self, name: Name, numbers: Mapping[Name, int]) -> tuple[Statement, ...]:
+        """Return the statements of a source, every reference made physical.
+
+        Args:
+            name: the object.
+            numbers: the version of the object itself and of each of its references.
+
+        Raises:
+            SourceError: the file is gone or has changed since it was read.
+        """
+        source = self.by_name[name]
+        text, spans = self.text(name)
+        recipe = self._recipes.of(source)
+        if recipe:
+            named = (name, *source.analysis.references)
+            return fill(recipe, text, [numbers[each] for each in named])
+        suffix = self.managed.suffix
+        leafs = {each: physical_leaf(each.leaf, numbers[each], suffix) for each in numbers}
+        reader = self._reader
+        return reader.scanner.rewrite(
+            text, reader.config.default_schema, self.managed, leafs, spans
+        )
+
+
+class _Recipes:
+    """How to rewrite sources; those not made just now come from the cache, when first asked for."""
+
+    def __init__(self, cache: Cache | None, context: str) -> None:
+        self._cache = cache
+        self._context = context
+        self._cached: dict[str, tuple[int, str]] | None = None
+        self.fresh: dict[str, str] = {}
+
+    def of(self, source: Source) -> str:
+        if source.digest in self.fresh:
+            return self.fresh[source.digest]
+        if self._cached is None:
+            self._cached = self._cache.recipes(self._context) if self._cache else {}
+        found, recipe = self._cached.get(source.digest, (0, ""))
+        return recipe if found == recipe_sum(source.digest, source.analysis, recipe) else ""
 
 
 def load(config: Config, scanner: Scanner, cache: Cache | None) -> Sources:
@@ -104,6 +156,7 @@ def load(config: Config, scanner: Scanner, cache: Cache | None) -> Sources:
     used = {item.digest: rows[item.digest] for item in pending if item.digest in rows}
     valid = cache.valid(used, managed) if cache else set()
     fresh: dict[str, Analysis] = {}
+    recipes = _Recipes(cache, context)
     by_name: dict[Name, Source] = {}
     labels: dict[Name, str] = {}
     with Failures() as failures:
@@ -117,13 +170,14 @@ def load(config: Config, scanner: Scanner, cache: Cache | None) -> Sources:
                     failures.add(error, item.file.path)
                     continue
                 fresh[item.digest] = analysis
-                analysis = analysis._replace(words="")
+                recipes.fresh[item.digest] = analysis.recipe
+                analysis = analysis._replace(words="", recipe="")
             name, kind = item.header
             label = labels[name] = scanner.label(name)
             by_name[name] = Source(item.file.path, item.digest, name, kind, label, analysis)
     if cache:
         cache.store(context, managed, fresh, [used[digest] for digest in valid])
-    return Sources(by_name, managed, labels, reader)
+    return Sources(by_name, managed, labels, reader, recipes)
 
 
 class _Pending(NamedTuple):
@@ -141,13 +195,13 @@ class _Reader:
 
     def __init__(self, config: Config, scanner: Scanner) -> None:
         self.root = config.root.as_posix()
-        self._config = config
-        self._scanner = scanner
+        self.config = config
+        self.scanner = scanner
         self._made: Templates | None = None
 
     @property
     def _templates(self) -> Templates:
-        config, scanner = self._config, self._scanner
+        config, scanner = self.config, self.scanner
         if self._made is None:
             self._made = Templates(
                 config.sources,
@@ -175,7 +229,7 @@ class _Reader:
         return sha256(data).hexdigest()
 
     def text(self, file: File, data: bytes) -> tuple[str, tuple[Span, ...]]:
-        text = decode(data, self._config.encoding)
+        text = decode(data, self.config.encoding)
         if file.path.endswith(TEMPLATE):
             return self._templates.render(text, file.path)
         return text, ()

@@ -136,7 +136,7 @@ def test_refusals_say_what_to_do(tmp_path):
 
 def test_no_permission(tmp_path):
     tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
+    for parent in tmp_path.parents[:3]:
         parent.chmod(0o755)
     done = run(
         """

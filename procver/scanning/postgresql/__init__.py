@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from procver.objects import Analysis, Header, Managed, Name, Note, Span, Statement
+from procver.scanning import recipes
 from procver.scanning.postgresql import names
 from procver.scanning.postgresql.layout import read_header
 from procver.scanning.postgresql.reading import Reading, read, words
@@ -52,8 +53,12 @@ class PostgresqlScanner:
         for name in (*(span.name for span in spans), *reading.directives.requires):
             if name != reading.layout.own.name:
                 references.setdefault(name, len(references))
+        own = reading.layout.own.name
+        recipe = recipes.make(
+            text, (own, *references), managed.suffix, lambda leafs: rewrite(reading, leafs)
+        )
         return Analysis(
-            name=reading.layout.own.name,
+            name=own,
             kind=reading.layout.own.kind,
             shape=shape.digest(),
             references=tuple(references),
@@ -63,6 +68,7 @@ class PostgresqlScanner:
             revision=reading.directives.revision,
             notes=_notes(reading),
             words=words(reading),
+            recipe=recipe,
         )
 
     def rewrite(
