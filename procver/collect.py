@@ -173,7 +173,7 @@ def evidence_against(database: Database, ids: list[int]) -> Evidence:
             else:
                 found.setdefault(version_id, []).append(what)
     against = {
-        version_id: f"{', '.join(sorted(names)[:3])} depends on it and is not managed by procver"
+        version_id: f"{', '.join(sorted(names)[:3])} depends on it and is none of this project's versions"
         for version_id, names in found.items()
     }
     return Evidence(against, tuple(unknown))

@@ -40,7 +40,7 @@ def lock(context: Context, check: bool, base: str | None) -> None:
         "versions": len(found),
         "remarks": context.remarks(),
     }
-    differs = bool(added) or (start is not None and found != lockfile.read(project.config))
+    differs = bool(added) or (start is not None and not lockfile.holds(project.config, found))
     if differs and not check:
         lockfile.write(project.config, found)
     verb = "would add" if check else "added"

@@ -32,6 +32,14 @@ def read(config: Config) -> Lock:
     return _parse(data, FILE)
 
 
+def holds(config: Config, lock: Lock) -> bool:
+    """Return whether the file says just what ``lock`` does; one that cannot be read does not."""
+    try:
+        return read(config) == lock
+    except LockError:
+        return False
+
+
 def write(config: Config, lock: Lock) -> None:
     """Write the project's lock, atomically.
 

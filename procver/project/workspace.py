@@ -88,8 +88,13 @@ class Project:
         return Numbered(*number(self.contents, lockfile.read(self.config)))
 
     def rebased(self, base: str) -> Numbered:
-        """Return the same from the lock file as it is at a git revision, whatever state the file is in."""
-        return Numbered(*number(self.contents, lockfile.read_at(self.config, base)))
+        """Take the numbers from the lock file as it is at a git revision, whatever state the file is in.
+
+        Raises:
+            UsageError: git cannot read it there.
+        """
+        self.numbered = Numbered(*number(self.contents, lockfile.read_at(self.config, base)))
+        return self.numbered
 
     def contract(self, *, locked: bool = True) -> Contract:
         """Return the contract of the sources, completing the lock file first unless ``locked``.

@@ -101,7 +101,7 @@ JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid AND 
 WHERE v.kind IN ('view', 'materialized_view') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 
 -- name: dependents
--- Objects in the catalog that hold on to a version and that are not a version themselves.
+-- Objects in the catalog that hold on to a version and that are no version of the same project.
 WITH target AS MATERIALIZED (
     SELECT v.id, 'pg_catalog.pg_proc'::regclass::oid AS classid, c.oid AS objid
     FROM procver.version v
@@ -128,6 +128,7 @@ FROM owner o
 WHERE NOT EXISTS (SELECT FROM target t WHERE t.id = o.id AND t.classid = o.classid AND t.objid = o.objid)
   AND NOT EXISTS (
     SELECT FROM procver.version v
+    JOIN procver.version mine ON mine.id = o.id AND mine.project_id = v.project_id
     JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
     LEFT JOIN pg_catalog.pg_proc p ON p.proname = v.leaf AND p.pronamespace = n.oid AND o.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = o.objid
     LEFT JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid AND o.classid = 'pg_catalog.pg_class'::regclass AND c.oid = o.objid
