@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -122,3 +123,15 @@ def test_literals_are_read_and_written(content: str, quoting: str) -> None:
         place = found[1].place(offset)
         assert token[place : place + 2].endswith(character) or token[place] == character
         assert found[1].escape(character) in token[place : place + 2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["+" * 20_000, "-+" * 10_000, "'" * 20_001, "/*" * 10_000, "$a$ " * 10_000, "E'" + "\\" * 20_000,
+     "'a'\n" * 10_000, "(" * 20_000, "%" * 20_000 + "-"],
+    ids=lambda text: text[:4],
+)  # fmt: skip
+def test_reading_takes_linear_time(text: str) -> None:
+    start = time.process_time()
+    lex(text)
+    assert time.process_time() - start < 5  # measured: below 0.4; quadratic: minutes

@@ -41,10 +41,12 @@ _ESTRING = rf"[eE]{_ESCAPED}(?>(?:{_GO_ON}{_ESCAPED})*)"
 _DIGITS = r"[0-9](?>(?:_?[0-9])*)"
 _OPEN = r"(?!--|/\*)"
 _SIGN = r"[+\-*/<>=~!@#^&|`?%]"
+# The server takes no operator of more than 63 characters; without that bound, a long row of signs
+# would be read again from each of them.
 _OPERATOR = (
     rf"(?={_SIGN})(?:=(?!{_SIGN})"
-    rf"|(?>(?:{_OPEN}[+\-*/<>=])*)(?:{_OPEN}[~!@#^&|`?%])(?>(?:{_OPEN}{_SIGN})*)"
-    rf"|(?:{_OPEN}[+\-*/<>=])*{_OPEN}[*/<>=]|(?!--)[+\-])"
+    rf"|(?>(?:{_OPEN}[+\-*/<>=]){{0,63}})(?:{_OPEN}[~!@#^&|`?%])(?>(?:{_OPEN}{_SIGN}){{0,63}})"
+    rf"|(?:{_OPEN}[+\-*/<>=]){{0,63}}{_OPEN}[*/<>=]|(?!--)[+\-])"
 )
 _DOLLAR = r"\$\$[^$]*+(?>(?:\$(?!\$)[^$]*+)*)\$\$"
 _TAGGED = rf"\$(?P<tag>{_START}[^\x00-/:-@\[-^`{{-\x7f]*+)\$[^$]*+(?>(?:\$(?!(?P=tag)\$)[^$]*+)*)\$(?P=tag)\$"

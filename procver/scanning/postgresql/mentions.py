@@ -12,6 +12,7 @@ from procver.scanning.postgresql.walker import Findings
 
 _ANY = ROUTINES | RELATIONS
 _PART = r'(?:"[^"]+"|[A-Za-z_\x80-\U0010ffff][\w$]*)'
+_PARTS = re.compile(_PART)
 _CHAIN = re.compile(rf"{_PART}(?:\s*\.\s*{_PART})*")
 _OF_NAMES = frozenset(
     [
@@ -47,22 +48,25 @@ def read_strings(
         every identifier in the strings.
     """
     words: dict[str, None] = {}
+    contexts: _Contexts | None = None
     for token in unit.strings():
         at = positions(unit.folded, (token,), lo, hi)
         if not at:
             continue
         for chain in _CHAIN.findall(token):
-            parts = [identifier(fold(part.strip())) for part in chain.split(".")]
+            parts = [identifier(fold(part)) for part in _PARTS.findall(chain)]
             words.update(dict.fromkeys(parts))
             schema = parts[0] if len(parts) > 1 else None
             found = names.find(schema, parts[1] if len(parts) > 1 else parts[0], _ANY)
             if found is None:
                 continue
+            contexts = contexts or _Contexts(unit.folded)
             for i in at:
-                if _is_printed(unit.folded, i):
+                if i in contexts.printed:
                     continue
-                if schema is not None or (not is_raw and _is_dynamic(unit.folded, i)):
+                if schema is not None or (not is_raw and contexts.is_dynamic(i)):
                     _note(unit, findings, i, found.name, is_raw=is_raw)
+                    break
     words.pop("", None)
     return words
 
@@ -80,21 +84,33 @@ def _note(unit: Unit, findings: Findings, at: int, name: Name, *, is_raw: bool) 
     )
 
 
-def _is_dynamic(toks: list[str], i: int) -> bool:
-    if toks[i + 1 : i + 2] == ["::"] and toks[i + 2].startswith("reg"):
-        return True
-    if i >= 2 and toks[i - 1] == "(" and toks[i - 2] in _OF_NAMES:
-        return True
-    while i > 0 and toks[i] != ";":
-        if toks[i] == "execute" or (toks[i] == "format" and toks[i + 1] == "("):
-            return True
-        i -= 1
-    return toks[0] == "execute"
+class _Contexts:
+    """Which tokens of a text are printed by RAISE, and which become SQL."""
 
+    def __init__(self, toks: list[str]) -> None:
+        self.toks = toks
+        self.printed: set[int] = set()
+        self.built: set[int] = set()
+        is_printed = is_built = False
+        for i, token in enumerate(toks):
+            if token == ";":
+                is_printed = is_built = False
+            elif token in _OPENINGS:
+                is_printed = False
+            elif token == "raise":
+                is_printed = True
+            elif token == "execute" or (token == "format" and toks[i + 1 : i + 2] == ["("]):
+                is_built = True
+            if is_printed:
+                self.printed.add(i)
+            if is_built:
+                self.built.add(i)
 
-def _is_printed(toks: list[str], i: int) -> bool:
-    while i > 0 and toks[i] != ";" and toks[i] not in _OPENINGS:
-        i -= 1
-        if toks[i] == "raise":
+    def is_dynamic(self, i: int) -> bool:
+        """Return whether the string at token ``i`` is read as SQL, or as the name of an object."""
+        toks = self.toks
+        if i in self.built:
             return True
-    return False
+        if toks[i + 1 : i + 2] == ["::"] and toks[i + 2 : i + 3] and toks[i + 2].startswith("reg"):
+            return True
+        return i >= 2 and toks[i - 1] == "(" and toks[i - 2] in _OF_NAMES
