@@ -1,0 +1,594 @@
+"""Several people publish, activate, retire, collect and edit in any order: every live release keeps its exact contract.
+
+The model knows nothing of procver's plans. Every object's answer spells out its own content and that of all it refers to, so
+what a release must answer follows from the sources it was published from, and any mixture of versions shows at once.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from procver import releases, restore
+from procver.collect import collect
+from procver.dialects import Call, Database, Row, Unit
+from procver.dialects.postgresql import PostgresqlDatabase
+from procver.errors import ConflictError, ProcverError, UsageError
+from procver.lock import Entry, Lock
+from procver.objects import Kind
+from procver.project.workspace import Project
+from procver.publish import Published, publish
+from procver.verify import verify
+from tests.faults import copy_of
+from tests.servers import Server
+from tests.workshop import Workshop
+
+LONG = bool(os.environ.get("PROCVER_TEST_LONG"))
+PROFILE = settings(
+    derandomize=not LONG, max_examples=400 if LONG else 12, stateful_step_count=40 if LONG else 15,
+    deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, database=None,
+)  # fmt: skip
+
+CONFIG = '[gc]\nkeep_releases = 0\ngrace = "0s"\npins = ["app.leaf_1"]\n'
+FOREIGN = """\
+CREATE SCHEMA app;
+CREATE FUNCTION app.by_hand_1() RETURNS text LANGUAGE sql AS $$ SELECT 'by hand' $$;
+CREATE VIEW app.by_hand AS SELECT 'by hand'::text AS tag;
+"""
+RELEASES = ("r1", "r2", "r3", "r4")
+VERBS = ("publish", "publish", "activate", "retire", "retire", "gc", "gc", "discard", "restore")
+INSTANCES = ("web-1", "web-2")
+VARIANTS = 3
+
+# Each object: its kind, what it may refer to, how it is called.
+SHAPES: dict[str, tuple[Kind, tuple[str, ...], str]] = {
+    "base": (Kind.VIEW, (), "(SELECT tag FROM {})"),
+    "mid": (Kind.VIEW, ("base",), "(SELECT tag FROM {})"),
+    "mat": (Kind.MATERIALIZED_VIEW, ("base", "mid"), "(SELECT tag FROM {})"),
+    "leaf": (Kind.FUNCTION, ("base", "mid", "mat"), "{}()"),
+    "top": (Kind.FUNCTION, ("leaf", "mid"), "{}()"),
+    "even": (Kind.FUNCTION, ("odd",), "{}(2)"),
+    "odd": (Kind.FUNCTION, ("even",), "{}(2)"),
+}
+TEXTS = {
+    Kind.VIEW: "CREATE VIEW app.{name} AS SELECT {value} AS tag;\n",
+    Kind.MATERIALIZED_VIEW: "CREATE MATERIALIZED VIEW app.{name} AS SELECT {value} AS tag;\n"
+    "CREATE UNIQUE INDEX ON app.{name} (tag);\n",
+    Kind.FUNCTION: "CREATE FUNCTION app.{name}() RETURNS text LANGUAGE {language} AS $$\n{body}\n$$;\n"
+    "REVOKE EXECUTE ON FUNCTION app.{name} FROM PUBLIC;\n",
+}
+CYCLE = """\
+CREATE FUNCTION app.{name}(n int) RETURNS text LANGUAGE sql AS $$
+    SELECT '{tag}' || CASE WHEN n > 0 THEN app.{other}(n - 1) ELSE '' END
+$$;
+"""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What a source says: which of its variants, and what it refers to, ``pin`` holding `base` at a number."""
+
+    variant: int
+    references: tuple[str, ...] = ()
+    pin: int | None = None
+
+
+Sources = dict[str, Edit]
+
+
+def everything() -> Sources:
+    return {name: Edit(0, references) for name, (_, references, _) in SHAPES.items()}
+
+
+def text(name: str, edit: Edit) -> str:
+    kind, _, _ = SHAPES[name]
+    tag = f"{name}{edit.variant}"
+    if name in ("even", "odd"):
+        return CYCLE.format(name=name, tag=tag, other=edit.references[0])
+    parts = [SHAPES[r][2].format(f"app.{r}") for r in edit.references]
+    value = " || ".join([f"'{tag}('::text", *parts, "')'"])
+    pin = f"-- procver: pin app.base = {edit.pin}\n" if edit.pin else ""
+    language, body = (
+        ("plpgsql", f"BEGIN RETURN {value}; END") if name == "top" else ("sql", f"SELECT {value}")
+    )
+    return pin + TEXTS[kind].format(name=name, value=value, language=language, body=body)
+
+
+def answer(name: str, sources: Sources, pinned: Callable[[int], str]) -> str:
+    """What an object must answer when it was published from these sources."""
+    edit = sources[name]
+    tag = f"{name}{edit.variant}"
+    if name in ("even", "odd"):
+        other = edit.references[0]
+        return tag + f"{other}{sources[other].variant}" + tag
+    inner = (
+        pinned(edit.pin) if edit.pin and r == "base" else answer(r, sources, pinned)
+        for r in edit.references
+    )
+    return f"{tag}({''.join(inner)})"
+
+
+@dataclass
+class Release:
+    """A release as its publisher understands it."""
+
+    content: str
+    answers: dict[str, tuple[str, str]]  # physical name and answer, by logical name
+    activated: bool = False
+    retired: bool = False
+    instances: set[str] = field(default_factory=set)
+
+    @property
+    def live(self) -> bool:
+        return (self.activated and not self.retired) or bool(self.instances)
+
+    @property
+    def root(self) -> bool:
+        return self.live or not self.activated
+
+
+Model = dict[str, Release]
+
+
+class Paused:
+    """A `Database` before whose n-th use something else happens, as another process would do it."""
+
+    dialect = "postgresql"
+
+    def __init__(self, database: Database, at: int, meanwhile: Callable[[], None]) -> None:
+        self._database, self._left, self._meanwhile = database, at, meanwhile
+
+    def _tick(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._meanwhile()
+
+    def install(self, *, create: bool = True) -> bool:
+        self._tick()
+        return self._database.install(create=create)
+
+    def read(self, *calls: Call) -> list[list[Row]]:
+        self._tick()
+        return self._database.read(*calls)
+
+    def enter(self, project: str, default_schema: str) -> None:
+        self._tick()
+        self._database.enter(project, default_schema)
+
+    def run(self, project_id: int, generation: int, units: Iterable[Unit]) -> Iterator[int]:
+        self._tick()
+        return self._database.run(project_id, generation, units)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+class Actor:
+    """Somebody with a checkout of their own."""
+
+    def __init__(self, root: Path, url: str, connection: psycopg.Connection[Any]) -> None:
+        self.shop = Workshop(root, url, more=CONFIG)
+        self.connection = connection
+        self.database: Database = PostgresqlDatabase(connection, ("app",), 3.0)
+        self.sources: Sources = everything()
+
+    @property
+    def project(self) -> Project:
+        return Project.at(self.shop.root)
+
+    def save(self, lock: Lock | None) -> None:
+        """Write the checkout, with the lock file of the main branch if one is given."""
+        for path in (self.shop.root / "sql").iterdir():
+            path.unlink()
+        self.shop.write(**{name: text(name, edit) for name, edit in self.sources.items()})
+        if lock is not None:
+            (self.shop.root / "procver.lock").write_text(lock.render(), "utf-8")
+
+
+@dataclass
+class Deed:
+    """One command of one actor: how to do it, and what it makes of the model if it succeeds."""
+
+    what: str
+    run: Callable[[Database], Any]
+    effect: Callable[[Model, Any], None]
+
+
+class Shop(RuleBasedStateMachine):
+    """A database that several actors publish to."""
+
+    def __init__(self, server: Server, template: str) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.url = self.stack.enter_context(copy_of(server, template))
+        place = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="pvm")))
+        self.actors = [
+            Actor(place / name, self.url, self.stack.enter_context(self.connect()))
+            for name in ("ann", "bob")
+        ]
+        self.observer = self.stack.enter_context(self.connect())
+        self.model: Model = {}
+        self.recorded: dict[tuple[str, int], tuple[str, str]] = {}  # kind and fingerprint
+        self.meaning: dict[tuple[str, str], str] = {}  # what an object of a fingerprint answers
+        self.attached: dict[str, str] = {}  # foreign views over versions, and what they answer
+
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.url, autocommit=True)
+
+    def teardown(self) -> None:
+        self.stack.close()
+
+    def sql(self, query: str) -> list[tuple[Any, ...]]:
+        return self.observer.execute(query.encode()).fetchall()
+
+    # What actors do to their checkouts.
+
+    def edit(self, data: st.DataObject, sources: Sources) -> Sources:
+        """Change a source, add it again, go back to an earlier content, delete it, or hold a reference at a version."""
+        name = data.draw(st.sampled_from(sorted(SHAPES)))
+        what = data.draw(st.sampled_from(("change", "change", "change", "remove", "pin")))
+        if what == "remove":
+            gone = {"even", "odd"} if name in ("even", "odd") else {name}
+            kept = {n: e for n, e in sources.items() if n not in gone}
+            cut = {n: tuple(r for r in e.references if r not in gone) for n, e in kept.items()}
+            return {n: Edit(e.variant, cut[n], e.pin) for n, e in kept.items()} or sources
+        if what == "pin" and "base" in sources and "leaf" in sources:
+            leaf = sources["leaf"]
+            references = tuple(sorted({*leaf.references, "base"}))
+            return sources | {"leaf": Edit(leaf.variant, references, data.draw(st.integers(1, 3)))}
+        variant = data.draw(st.integers(0, VARIANTS - 1))
+        if name in ("even", "odd"):
+            pair = {n: sources.get(n, Edit(0, SHAPES[n][1])) for n in ("even", "odd")}
+            return sources | pair | {name: Edit(variant, SHAPES[name][1])}
+        possible = [r for r in SHAPES[name][1] if r in sources]
+        left_out = data.draw(st.sampled_from((None, *possible)))
+        return sources | {name: Edit(variant, tuple(r for r in possible if r != left_out))}
+
+    # What they do to the database.
+
+    def publishing(self, actor: Actor, release: str, rebased: bool) -> Deed:
+        for name, edit in actor.sources.items():
+            if edit.pin and (
+                ("app.base", edit.pin) not in self.recorded or "base" not in edit.references
+            ):
+                actor.sources[name] = Edit(edit.variant, edit.references)
+        entries = (Entry(n, Kind(k), number, p) for (n, number), (k, p) in self.recorded.items())
+        actor.save(Lock(entries) if rebased else None)
+        sources = dict(actor.sources)
+
+        def pinned(number: int) -> str:
+            return self.meaning["app.base", self.recorded["app.base", number][1]]
+
+        answers = {f"app.{name}": answer(name, sources, pinned) for name in sources}
+
+        def effect(model: Model, done: Published) -> None:
+            members = done.contract.members
+            assert set(members) == set(answers)
+            for label, member in members.items():
+                # One fingerprint, one meaning: whoever published it, whenever.
+                meaning = self.meaning.setdefault((label, member.fingerprint), answers[label])
+                assert meaning == answers[label]
+            there = model.get(release)
+            if there is None or there.content != done.contract.content:
+                assert there is None or not there.activated
+                model[release] = Release(
+                    done.contract.content, {n: (members[n].quoted, answers[n]) for n in answers}
+                )
+
+        return Deed(f"publish {release}", lambda db: publish(actor.project, db, release), effect)
+
+    def activating(self, actor: Actor, release: str, instance: str | None, back: bool) -> Deed:
+        def effect(model: Model, _: Any) -> None:
+            found = model[release]
+            found.activated, found.retired = True, False
+            if instance:
+                for other in model.values():
+                    other.instances.discard(instance)
+                found.instances.add(instance)
+
+        return Deed(
+            f"activate {release} {instance} {back}",
+            lambda db: releases.activate(
+                actor.project, db, release, instance=instance, restore=back
+            ),
+            effect,
+        )
+
+    def retiring(self, actor: Actor, release: str, instance: str | None) -> Deed:
+        def effect(model: Model, _: Any) -> None:
+            found = model[release]
+            if instance:
+                found.instances.remove(instance)
+            if instance is None or not found.instances:
+                found.retired = True
+
+        return Deed(
+            f"retire {release} {instance}",
+            lambda db: releases.retire(actor.project, db, release, instance=instance),
+            effect,
+        )
+
+    def discarding(self, actor: Actor, release: str) -> Deed:
+        def effect(model: Model, _: Any) -> None:
+            del model[release]
+
+        return Deed(
+            f"discard {release}",
+            lambda db: releases.discard(actor.project, db, release),
+            effect,
+        )
+
+    def collecting(self, actor: Actor) -> Deed:
+        return Deed("gc", lambda db: collect(actor.project, db), lambda model, _: None)
+
+    def restoring(self, actor: Actor, physical: str) -> Deed:
+        return Deed(
+            f"restore {physical}",
+            lambda db: restore.restore(actor.project, db, physical),
+            lambda model, _: None,
+        )
+
+    def draw(self, data: st.DataObject, actor: Actor) -> Deed:
+        """Choose something to do: what is likely to succeed, or anything."""
+        verb = data.draw(st.sampled_from(VERBS))
+        if verb == "publish":
+            for _ in range(data.draw(st.integers(0, 3))):
+                actor.sources = self.edit(data, actor.sources)
+            release = data.draw(st.sampled_from(RELEASES))
+            return self.publishing(actor, release, data.draw(st.integers(0, 3)) > 0)
+        if verb == "gc":
+            return self.collecting(actor)
+        there = self.objects()
+        gone = sorted((n, v) for n, v in self.recorded if f"{n}_{v}" not in there)
+        if verb == "restore":
+            chosen = gone or sorted(self.recorded)
+            if chosen:
+                return self.restoring(actor, "{}_{}".format(*data.draw(st.sampled_from(chosen))))
+        likely = {
+            "retire": [n for n, r in self.model.items() if r.live],
+            "discard": [n for n, r in self.model.items() if not r.live],
+        }.get(verb)
+        names = likely if likely and data.draw(st.integers(0, 4)) else list(self.model)
+        name = data.draw(st.sampled_from(sorted(names) or RELEASES))
+        if verb == "discard":
+            return self.discarding(actor, name)
+        on_it = sorted(self.model[name].instances) if name in self.model else []
+        instances = on_it if verb == "retire" else INSTANCES
+        instance = data.draw(st.sampled_from((None, *instances)))
+        if verb == "retire":
+            return self.retiring(actor, name, instance)
+        return self.activating(actor, name, instance, data.draw(st.booleans()))
+
+    @initialize()
+    def first(self) -> None:
+        self.alone(self.publishing(self.actors[0], "r1", False), self.actors[0])
+
+    @rule(who=st.integers(0, 1), data=st.data())
+    def act(self, who: int, data: st.DataObject) -> None:
+        for _ in range(3):
+            self.alone(self.draw(data, self.actors[who]), self.actors[who])
+            self.look()
+
+    def alone(self, deed: Deed, actor: Actor) -> None:
+        before = copy.deepcopy(self.model)
+        done = self.attempt(deed, actor.database)
+        if not isinstance(done, ProcverError):
+            deed.effect(self.model, done)
+        else:
+            self.justify(deed, done, before)
+
+    def attempt(self, deed: Deed, database: Database) -> Any:
+        try:
+            return deed.run(database)
+        except (ConflictError, UsageError) as error:
+            return error
+
+    def justify(self, deed: Deed, error: ProcverError, model: Model) -> None:
+        """A refusal needs a reason that the model knows too."""
+        verb, _, rest = deed.what.partition(" ")
+        name = rest.split(" ")[0]
+        release = model.get(name)
+        assert error.hint, error
+        if verb == "publish":
+            reused = release is not None and release.activated
+            other = any(f"{label}_{number}" in error.message for label, number in self.recorded)
+            assert reused or other or "never published" in error.message, error
+        elif verb == "activate":
+            missing = (
+                {p for p, _ in release.answers.values()} - self.objects() if release else set()
+            )
+            deeper = self.closure(release) - self.objects() if release else set()
+            assert release is None or missing or deeper, error
+        elif verb == "retire":
+            assert release is None or not release.activated or rest.split(" ")[1] != "None", error
+        elif verb == "discard":
+            assert release is None or release.live or self.attached, error
+        else:
+            raise AssertionError(f"{deed.what}: {error}")
+
+    @rule(data=st.data(), at=st.integers(1, 8))
+    def at_once(self, data: st.DataObject, at: int) -> None:
+        """Bob does something of his in the middle of what Ann does."""
+        ann, bob = self.actors
+        hers, his = self.draw(data, ann), self.draw(data, bob)
+        answered: list[Any] = []
+        database = Paused(
+            ann.database, at, lambda: answered.append(self.attempt(his, bob.database))
+        )
+        done = self.attempt(hers, database)
+        orders = [[(hers, done)]]
+        if answered:
+            orders = [[(his, answered[0]), (hers, done)], [(hers, done), (his, answered[0])]]
+        # It must come out as if one had been first.
+        outcomes = []
+        for order in orders:
+            model = copy.deepcopy(self.model)
+            try:
+                for deed, result in order:
+                    if not isinstance(result, ProcverError):
+                        deed.effect(model, result)
+            except (KeyError, AssertionError):
+                continue
+            outcomes.append(model)
+        there = self.registered()
+        matching = [model for model in outcomes if summary(model) == there]
+        assert matching, (hers.what, his.what, at, done, answered, there)
+        self.model = matching[0]
+
+    @rule()
+    @precondition(lambda self: not self.attached)
+    def collect_all(self) -> None:
+        """Two runs later exactly what is needed is there."""
+        for _ in range(2):
+            collect(self.actors[0].project, self.actors[0].database)
+        needed = {"app.leaf_1"} if "app.leaf_1" in self.objects() else set()
+        for release in self.model.values():
+            if release.root:
+                needed |= {physical for physical, _ in release.answers.values()}
+        assert self.objects() == self.needs(needed)
+
+    @rule(number=st.integers(1, 3))
+    def attach(self, number: int) -> None:
+        """Somebody makes a view of their own over a version."""
+        name = f"foreign_{number}"
+        if f"app.base_{number}" in self.objects() and name not in self.attached:
+            self.observer.execute(
+                f"CREATE VIEW app.{name} AS SELECT * FROM app.base_{number}".encode()
+            )
+            self.attached[name] = str(self.sql(f"SELECT tag FROM app.{name}")[0][0])
+
+    @rule()
+    @precondition(lambda self: bool(self.attached))
+    def detach(self) -> None:
+        name, _ = self.attached.popitem()
+        self.observer.execute(f"DROP VIEW app.{name}".encode())
+
+    # What must hold after every step.
+
+    @invariant()
+    def look(self) -> None:
+        self.numbers_mean_one_thing()
+        self.registry_and_catalog_agree()
+        self.releases_answer_their_exact_contract()
+        self.nothing_drifted()
+        self.foreign_objects_are_untouched()
+
+    def numbers_mean_one_thing(self) -> None:
+        rows = self.sql("SELECT name, number, kind, fingerprint FROM procver.version")
+        now = {(name, number): (kind, print_) for name, number, kind, print_ in rows}
+        for key in now.keys() & self.recorded.keys():
+            assert now[key] == self.recorded[key], key
+        if self.recorded.keys() - now.keys():
+            freed = self.sql("SELECT detail -> 'freed' FROM procver.event WHERE action = 'discard'")
+            names = {name for (detail,) in freed for name in detail}
+            assert {f"{n}_{v}" for n, v in self.recorded.keys() - now.keys()} <= names
+        self.recorded = now
+
+    def registry_and_catalog_agree(self) -> None:
+        rows = self.sql("SELECT physical FROM procver.version WHERE state <> 'dropped'")
+        assert {name for (name,) in rows} == self.objects()
+        assert self.registered() == summary(self.model)
+
+    def releases_answer_their_exact_contract(self) -> None:
+        mapped: dict[str, dict[str, str]] = {name: {} for name in self.model}
+        for release, name, physical in self.sql(
+            "SELECT release, name, physical FROM procver.mapping"
+        ):
+            mapped[release][name] = physical
+        calls: dict[str, str] = {}
+        for name, release in self.model.items():
+            assert mapped[name] == {n: physical for n, (physical, _) in release.answers.items()}
+            if release.root:
+                for label, (physical, expected) in release.answers.items():
+                    assert calls.setdefault(physical, expected) == expected
+                    calls[physical] = expected
+                    assert physical.startswith(label)
+        if calls:
+            shown = (SHAPES[p.removeprefix("app.").rpartition("_")[0]][2].format(p) for p in calls)
+            assert list(self.sql(f"SELECT {', '.join(shown)}")[0]) == list(calls.values())
+
+    def nothing_drifted(self) -> None:
+        assert (
+            verify(self.actors[0].project, PostgresqlDatabase(self.observer, ("app",), 3.0)) == []
+        )
+
+    def foreign_objects_are_untouched(self) -> None:
+        assert self.sql("SELECT app.by_hand_1(), tag FROM app.by_hand") == [("by hand", "by hand")]
+        for name, tag in self.attached.items():
+            assert self.sql(f"SELECT tag FROM app.{name}") == [(tag,)]
+
+    # How the model looks at the database.
+
+    def objects(self) -> set[str]:
+        found = self.sql(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'app'::regnamespace UNION ALL"
+            " SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace"
+            " AND relkind IN ('v', 'm')"
+        )
+        foreign = {"by_hand", "by_hand_1", *self.attached}
+        return {f"app.{name}" for (name,) in found if name not in foreign}
+
+    def needs(self, physicals: set[str]) -> set[str]:
+        """Return these versions and all that the registry says they need."""
+        needs: dict[str, list[str]] = {}
+        for physical, requires in self.sql("SELECT physical, requires FROM procver.version"):
+            needs[physical] = [f"{name}_{number}" for name, number in requires]
+        found: set[str] = set()
+        stack = list(physicals)
+        while stack:
+            physical = stack.pop()
+            if physical not in found:
+                found.add(physical)
+                stack += needs[physical]
+        return found
+
+    def closure(self, release: Release) -> set[str]:
+        return self.needs({physical for physical, _ in release.answers.values()})
+
+    def registered(self) -> set[tuple[Any, ...]]:
+        rows = self.sql(
+            "SELECT r.name, r.content, r.activated_at IS NOT NULL, r.retired_at IS NOT NULL,"
+            " coalesce(array_agg(i.name ORDER BY i.name) FILTER (WHERE i.name IS NOT NULL), '{}')"
+            " FROM procver.release r LEFT JOIN procver.instance i ON i.release_id = r.id"
+            " GROUP BY r.id"
+        )
+        return {(*row[:4], tuple(row[4])) for row in rows}
+
+
+def summary(model: Model) -> set[tuple[Any, ...]]:
+    return {
+        (name, r.content, r.activated, r.retired, tuple(sorted(r.instances)))
+        for name, r in model.items()
+    }
+
+
+@pytest.fixture
+def template(server: Server, url: str) -> str:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(FOREIGN.encode())
+        name = connection.info.dbname
+        PostgresqlDatabase(connection, ("app",), 3.0).install()
+    return name
+
+
+def test_any_order_of_commands_keeps_every_contract(server: Server, template: str) -> None:
+    run_state_machine_as_test(lambda: Shop(server, template), settings=PROFILE)
