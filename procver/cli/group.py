@@ -52,6 +52,13 @@ class _Commands(click.Group):
         assert isinstance(found, click.Command)
         return found
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and tell a reader that went away from click's own exit code for it, our findings."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderGoneError from None
+
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run the command line; see `click.Command.main`."""
         words = list(sys.argv[1:] if args is None else args)
@@ -60,7 +67,7 @@ class _Commands(click.Group):
         try:
             status = super().main(words, *rest, **{**options, "standalone_mode": False})
             sys.exit(status if isinstance(status, int) else 0)
-        except BrokenPipeError:
+        except _ReaderGoneError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
         except (click.ClickException, click.Abort, Exception, KeyboardInterrupt) as error:
@@ -70,6 +77,10 @@ class _Commands(click.Group):
             said = _said(error)
             show_error(said, as_json=as_json)
             sys.exit(said.exit_code)
+
+
+class _ReaderGoneError(Exception):
+    """Whoever read stdout has closed it, as ``head`` does."""
 
 
 class _InterruptedError(ProcverError):

@@ -100,6 +100,7 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
     type=click.Choice(sorted(mapping.FORMATS)),
     default="json",
     show_default=True,
+    help="For the resolver, or constants for an app in this language.",
 )
 @click.option("-o", "--output", "path", metavar="FILE", help="Write here instead of stdout.")
 def map_(context: Context, release: str, form: str, path: str | None) -> None:
