@@ -85,6 +85,10 @@ def scanner_for(dialect: str) -> Scanner:
         from procver.scanning.postgresql import PostgresqlScanner
 
         return PostgresqlScanner()
+    if dialect == "mssql":
+        from procver.scanning.mssql import MssqlScanner
+
+        return MssqlScanner()
     raise ConfigError(
-        f"unknown dialect {dialect!r}", hint="set dialect in procver.toml to postgresql"
+        f"unknown dialect {dialect!r}", hint="set dialect in procver.toml to postgresql or mssql"
     )

@@ -1,0 +1,194 @@
+"""Which object a written name stands for, and what that makes of its token."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from procver.objects import Kind, Name
+from procver.scanning.mssql.keywords import RESERVED
+from procver.scanning.mssql.lexer import identifier
+from procver.scanning.mssql.names import ANY, CALLED, RELATIONS, Found, Names, label, quote
+from procver.scanning.mssql.scopes import Chain, Findings, Scope
+from procver.scanning.mssql.unit import Mark, Role, Unit, matches, positions
+
+
+class Decisions:
+    """The tokens of one stretch of a batch, and the decisions on the names among them.
+
+    Args:
+        unit: the batch.
+        names: what a name stands for here.
+        candidates: the folded tokens that may name something managed.
+        findings: where notes go.
+        part: [start, end) of the tokens that are to be read.
+        describing: whether the text is about the object itself (GRANT, CREATE INDEX): its name
+            is no recursive use there.
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        names: Names,
+        candidates: frozenset[str],
+        findings: Findings,
+        part: tuple[int, int],
+        *,
+        describing: bool = False,
+    ) -> None:
+        self.unit = unit
+        self.toks = unit.folded
+        self.size = len(self.toks)
+        self.names = names
+        self.findings = findings
+        self.describing = describing
+        self.at = positions(self.toks, candidates, *part)
+        self.at_set = frozenset(self.at)
+        self.match = matches(self.toks, *part)
+
+    # ---- tokens --------------------------------------------------------------------------------
+
+    def tok(self, i: int) -> str:
+        """Return the folded token ``i``, ``""`` outside the text."""
+        return self.toks[i] if 0 <= i < self.size else ""
+
+    def has(self, lo: int, hi: int) -> bool:
+        """Return whether a candidate lies in [lo, hi)."""
+        found = bisect_left(self.at, lo)
+        return found < len(self.at) and self.at[found] < hi
+
+    def close(self, i: int, hi: int) -> int:
+        """Return the index of the bracket that closes the one at ``i``, at most ``hi``."""
+        return min(self.match.get(i, hi), hi)
+
+    def is_name(self, i: int) -> bool:
+        """Return whether token ``i`` is a name: no keyword, variable or literal."""
+        token = self.tok(i)
+        return token != "" and token not in RESERVED and identifier(token) != ""
+
+    def chain(self, i: int, hi: int) -> Chain:
+        """Return the chain of names that starts at ``i``."""
+        toks = self.toks
+        parts = [i]
+        i += 1
+        while i + 1 < hi and toks[i] == ".":
+            following = toks[i + 1]
+            if following == "*":
+                return Chain(tuple(parts), i + 2, True)
+            if following == ".":
+                parts.append(-1)
+                i += 1
+            elif identifier(following):
+                parts.append(i + 1)
+                i += 2
+            else:
+                break
+        return Chain(tuple(parts), i, False)
+
+    # ---- decisions -----------------------------------------------------------------------------
+
+    def relation(self, chain: Chain, scope: Scope | None) -> Name | None:
+        """Decide on a name in the place of a table; return the object if it is managed."""
+        if len(chain.parts) == 1 and scope is not None and scope.is_cte(self.toks[chain.parts[0]]):
+            return None
+        return self.decide(chain, RELATIONS)
+
+    def call(self, chain: Chain) -> Name | None:
+        """Decide on ``schema.fn(``; a function without schema is always the server's own."""
+        if len(chain.parts) == 1:
+            return None
+        return self.decide(chain, CALLED)
+
+    def decide(self, chain: Chain, kinds: frozenset[Kind]) -> Name | None:
+        """Mark the last part of ``chain`` if it stands for an object of ``kinds``.
+
+        Returns:
+            the object, or None; also None for a fixed version.
+        """
+        parts = chain.parts
+        leaf_at = parts[-1]
+        if leaf_at not in self.at_set:
+            return None
+        leaf = identifier(self.toks[leaf_at])
+        if len(parts) > 2:
+            self._crossing(chain, kinds)
+            return None
+        schema = identifier(self.toks[parts[0]]) if len(parts) == 2 else None
+        found = self.names.find(schema, leaf, kinds)
+        if found is None:
+            if schema is None:
+                self._off_path(leaf_at, leaf, kinds)
+            return None
+        return self.mark(leaf_at, found)
+
+    def mark(self, at: int, found: Found) -> Name | None:
+        """Mark token ``at`` as a use of what was found."""
+        if found.version is not None:
+            self.findings.fixed[(found.name, found.version)] = None
+            return None
+        if found.name == self.names.own.name:
+            self.findings.recursive = self.findings.recursive or not self.describing
+            self.unit.marks[at] = Mark(Role.OWN if self.describing else Role.SELF, found.name)
+        else:
+            self.unit.marks[at] = Mark(Role.REFERENCE, found.name)
+        return found.name
+
+    def exposed(self, chain: Chain, scope: Scope) -> bool:
+        """Decide on the qualifiers in ``chain`` by the items of ``scope``; say if that was it."""
+        toks, parts = self.toks, chain.parts
+        if len(parts) + chain.star > 2 and parts[1] in self.at_set:
+            leaf = identifier(toks[parts[1]])
+            found = self.names.find(identifier(toks[parts[0]]), leaf, RELATIONS)
+            if found and found.version is None and found.name in scope.names.values():
+                self.mark(parts[1], found)
+                return True
+        first = toks[parts[0]]
+        if first not in scope.names:
+            return False
+        name = scope.names[first]
+        if name is not None:
+            self.mark(parts[0], Found(name, None))
+        return True
+
+    def _crossing(self, chain: Chain, kinds: frozenset[Kind]) -> None:
+        """Note a name with a database or a server in front."""
+        schema, leaf = (identifier(self.toks[i]) if i >= 0 else "" for i in chain.parts[-2:])
+        found = self.names.find(schema, leaf, kinds)
+        if found is not None:
+            first, last = chain.parts[0], chain.parts[-1]
+            written = "".join(self.unit.written[first : last + 1])
+            self.findings.note(
+                self.unit,
+                first,
+                "database-name",
+                f"{written} names a database: it is left as it is",
+                f"write {quote(found.name)}, if this database is meant",
+                found.name,
+            )
+
+    def _off_path(self, at: int, leaf: str, kinds: frozenset[Kind]) -> None:
+        """Note a name without schema that is managed only in schemas where it is not looked up."""
+        elsewhere = self.names.elsewhere(leaf, kinds)
+        if not elsewhere:
+            return
+        self.findings.note(
+            self.unit,
+            at,
+            "off-path",
+            f"{self.unit.written[at]} is left as it is: {label(elsewhere[0])} is managed, but a name"
+            f" without schema is looked up in {', '.join(self.names.path)}",
+            "write " + " or ".join(quote(name) for name in elsewhere[:3]) + " if that is meant",
+            elsewhere[0],
+        )
+
+    def left(self, chain: Chain, rule: str, message: str, hint: str) -> None:
+        """Note that a managed name is left as it is; ``{}`` in the texts stands for it."""
+        leaf_at = chain.parts[-1]
+        if leaf_at not in self.at_set or len(chain.parts) > 2:
+            return
+        schema = identifier(self.toks[chain.parts[0]]) if len(chain.parts) == 2 else None
+        found = self.names.find(schema, identifier(self.toks[leaf_at]), ANY)
+        if found is not None:
+            name = label(found.name)
+            self.findings.note(
+                self.unit, leaf_at, rule, message.format(name), hint.format(name), found.name
+            )

@@ -1,0 +1,231 @@
+"""T-SQL's tokens, by one compiled regular expression.
+
+The pattern consumes blanks and comments together with the token before them, so that ``findall``
+yields the significant tokens alone. procver's directives (``-- procver: ...``) are looked for in a
+second pass over the few texts that may hold one.
+
+Rules from the manual: "Database Identifiers", "Constants (Transact-SQL)", "Slash Star (Block
+Comment)". Blanks are those of Unicode: a no-break space separates tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from procver.errors import SourceError
+from procver.scanning.mssql.keywords import ALL, CASELESS
+
+_NESTING: Final = 12
+_WIDE_BLANKS = r"\x85\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_LINE_BLANKS = rf"\x01-\x09\x0b\x0c\x0e-\x20{_WIDE_BLANKS}"
+_BLANKS = rf"\x01-\x20{_WIDE_BLANKS}\u2028\u2029"
+LINE_BLANK: Final = f"[{_LINE_BLANKS}]"
+BLANK: Final = f"[{_BLANKS}]"
+
+
+def _block_comment(levels: int) -> str:
+    pattern = r"/\*(?>(?:[^*/]++|\*(?!/)|/(?!\*))*)\*/"
+    for _ in range(levels):
+        pattern = rf"/\*(?>(?:[^*/]++|\*(?!/)|/(?!\*)|{pattern})*)\*/"
+    return pattern
+
+
+_COMMENT = _block_comment(_NESTING)
+_DIRECTIVE = r"--[ \t]*+[pP][rR][oO][cC][vV][eE][rR]:"
+_SKIP = rf"{BLANK}*+(?>(?:(?:--[^\n\r]*+|{_COMMENT}){BLANK}*+)*)"
+_PLAIN_SKIP = rf"{BLANK}*+(?>(?:(?:(?!{_DIRECTIVE})--[^\n\r]*+|{_COMMENT}){BLANK}*+)*)"
+_NO_START = rf"\x00-\x22\x24-\x3f\x5b-\x5e\x60\x7b-\x7f{_WIDE_BLANKS}\u2028\u2029"
+_NO_PART = rf"\x00-\x22\x25-\x2f\x3a-\x3f\x5b-\x5e\x60\x7b-\x7f{_WIDE_BLANKS}\u2028\u2029"
+_WORD = rf"[^{_NO_START}][^{_NO_PART}]*+"
+_TOKEN = "|".join(
+    (
+        r"(?![nN]')[A-Za-z_@#][A-Za-z0-9_@$#]*+(?![^\x00-\x7f])",
+        r"[,();=]|\.(?![0-9])",
+        r"[nN]?'[^']*+(?>(?:''[^']*+)*)'",
+        r"\[[^\]]*+(?>(?:\]\][^\]]*+)*)\]",
+        r'"[^"]*+(?>(?:""[^"]*+)*)"',
+        r"0[xX][0-9a-fA-F]*+|(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+\-]?[0-9]++)?",
+        r"[+\-*%&|^]=|/=|<>|[<>!]=|![<>]|::",
+        r"\$(?:\(|[0-9.]++|[A-Za-z_]\w*+)",
+        rf"(?![nN]'){_WORD}",
+        r"[nN]?'|/\*",
+        r"[\s\S]",
+    )
+)
+_LEADING = re.compile(_SKIP)
+# Most often one blank or none follows, no comment: the first branch makes that case cheap.
+_AFTER = rf"(?: ?+(?=[A-Za-z0-9_@(),.\[='*<>+;])|{_SKIP})"
+_PATTERN = re.compile(rf"({_TOKEN}){_AFTER}")
+_SPECIAL = re.compile(rf"(?P<special>{_DIRECTIVE}[^\n\r]*+){_PLAIN_SKIP}|(?:{_TOKEN}){_PLAIN_SKIP}")
+_ALL_BLANKS = re.compile(rf"{BLANK}*+")
+_PLAIN_LEADING = re.compile(_PLAIN_SKIP)
+_ONE_WORD = re.compile(rf"(?!@){_WORD}")
+_REGULAR = re.compile(r"[A-Za-z_][A-Za-z0-9_@$#]*")
+UNTERMINATED: Final = frozenset({"'", "N'", "n'", '"', "[", "/*"})
+
+
+def lex(text: str, start: int = 0, end: int | None = None) -> list[str]:
+    """Return the significant tokens of ``text`` in [start, end), as they are written."""
+    stop = len(text) if end is None else end
+    first = _LEADING.match(text, start, stop).end()  # type: ignore[union-attr]
+    return _PATTERN.findall(text, first, stop)
+
+
+def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+    """Yield [start, end) of each token that `lex` returns, lazily and in the same order."""
+    stop = len(text) if end is None else end
+    first = _LEADING.match(text, start, stop).end()  # type: ignore[union-attr]
+    for match in _PATTERN.finditer(text, first, stop):
+        yield match.span(1)
+
+
+class Special(NamedTuple):
+    """A directive: its offset in the text, and the comment, whole."""
+
+    start: int
+    text: str
+
+
+def directive_comments(text: str) -> list[Special]:
+    """Return the ``-- procver:`` comments of ``text``, in order."""
+    if "procver:" not in text.lower():
+        return []
+    start = _PLAIN_LEADING.match(text).end()  # type: ignore[union-attr]
+    return [
+        Special(match.start(), match["special"])
+        for match in _SPECIAL.finditer(text, start)
+        if match["special"] is not None
+    ]
+
+
+def blanks_end(text: str, start: int) -> int:
+    """Return where the blanks that start at ``start`` end."""
+    return _ALL_BLANKS.match(text, start).end()  # type: ignore[union-attr]
+
+
+def is_regular(name: str) -> bool:
+    """Return whether ``name`` is a regular identifier of ASCII letters, keywords aside."""
+    return _REGULAR.fullmatch(name) is not None
+
+
+def is_word(name: str) -> bool:
+    """Return whether ``name``, without brackets, is read as one word that is no variable."""
+    return _ONE_WORD.fullmatch(name) is not None
+
+
+def delimited(name: str) -> str:
+    """Return ``name`` in brackets."""
+    return "[" + name.replace("]", "]]") + "]"
+
+
+def _content(token: str) -> str | None:
+    """Return the name inside brackets or double quotes, None for other tokens."""
+    if len(token) > 1:
+        if token[0] == "[":
+            return token[1:-1].replace("]]", "]")
+        if token[0] == '"':
+            return token[1:-1].replace('""', '"')
+    return None
+
+
+def _is_word_token(token: str) -> bool:
+    first = token[0]
+    return (first.isalpha() or first in "_@#" or first > "\x7f") and token[-1] != "'"
+
+
+class _Remembering(dict[str, str]):
+    """A function of tokens as a mapping: what is short and seen before costs one look-up."""
+
+    def __missing__(self, token: str) -> str:
+        made = self.make(token)
+        if len(token) <= 64:
+            if len(self) > 200_000:
+                self.clear()
+            self[token] = made
+        return made
+
+    def make(self, token: str) -> str:
+        raise NotImplementedError
+
+
+class _Folding(_Remembering):
+    def make(self, token: str) -> str:
+        content = _content(token)
+        if content is not None:
+            lowered = content.lower()
+            plain = is_word(lowered) and lowered not in ALL
+            return lowered if plain else delimited(lowered)
+        return token.lower() if _is_word_token(token) else token
+
+
+class _Shaping(_Remembering):
+    def make(self, token: str) -> str:
+        content = _content(token)
+        if content is not None:
+            lowered = content.lower()
+            is_plain = is_word(content) and lowered not in ALL and lowered not in CASELESS
+            return content if is_plain else delimited(content)
+        if _is_word_token(token):
+            lowered = token.lower()
+            return lowered if lowered in CASELESS else token
+        return "N" + token[1:] if token[:2] == "n'" else token
+
+
+class _Naming(_Remembering):
+    def make(self, token: str) -> str:
+        if token[0] == "[" and len(token) > 1:
+            return token[1:-1].replace("]]", "]")
+        return token if token[0] != "@" and _is_word_token(token) else ""
+
+
+fold = _Folding().__getitem__
+"""The folded form of a token, for comparing names: words in lower case, ``[abc]`` and ``"abc"`` as
+``abc`` unless that is a keyword, all else verbatim."""
+shaped = _Shaping().__getitem__
+"""What of a token a version stands for: as folded, but only keywords lose their case."""
+identifier = _Naming().__getitem__
+"""The identifier for which a folded token stands, in lower case; ``""`` for others."""
+
+
+def is_string(token: str) -> bool:
+    """Return whether ``token`` is a string literal."""
+    return token[-1] == "'" and len(token) > 1 and token not in UNTERMINATED
+
+
+def as_string(token: str) -> str:
+    """Return the string literal that ``"..."`` is while QUOTED_IDENTIFIER is off."""
+    return "'" + token[1:-1].replace('""', '"').replace("'", "''") + "'"
+
+
+def string_value(token: str) -> str:
+    """Return the text for which a string literal stands."""
+    return token[token.index("'") + 1 : -1].replace("''", "'")
+
+
+def unterminated(text: str, offset: int, line: int) -> SourceError:
+    """Return what is wrong at the token of `UNTERMINATED` at ``offset`` of ``text``."""
+    token = text[offset : offset + 2]
+    if token == "/*":
+        if _closes(text, offset):
+            return SourceError(
+                f"comments are nested deeper than {_NESTING} levels",
+                line=line,
+                hint="flatten the nested /* */ comments",
+            )
+        what = "comment"
+    else:
+        what = {"[": "name in brackets", '"': "quoted name"}.get(token[0], "string literal")
+    return SourceError(
+        f"the {what} that starts here never ends", line=line, hint=f"close the {what}"
+    )
+
+
+def _closes(text: str, start: int) -> bool:
+    depth = 0
+    for match in re.compile(r"/\*|\*/").finditer(text, start):
+        depth += 1 if match.group() == "/*" else -1
+        if depth == 0:
+            return True
+    return False

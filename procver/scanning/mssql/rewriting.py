@@ -1,0 +1,147 @@
+"""From decisions to edits, from edits to the batches that are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from procver.errors import SourceError
+from procver.objects import AFTER, DEFINITION, SETTING, Edit, Kind, Name, Statement
+from procver.scanning.mssql.layout import Setting
+from procver.scanning.mssql.lexer import blanks_end, delimited, is_string
+from procver.scanning.mssql.names import quote, quote_part, too_long, written_identifier
+from procver.scanning.mssql.reading import Reading
+from procver.scanning.mssql.unit import Mark, Role, Unit
+
+
+def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Statement, ...]:
+    """Return the batches to send, with every reference made physical.
+
+    Args:
+        reading: the source.
+        physical: the leaf of the version that is meant, for the object and its references.
+
+    Raises:
+        SourceError: the name of a trigger is too long with its suffix.
+    """
+    return _Rewriter(reading, physical).statements()
+
+
+class _Rewriter:
+    def __init__(self, reading: Reading, physical: Mapping[Name, str]) -> None:
+        self.reading = reading
+        self.text = reading.layout.file.text
+        self.physical = physical
+        own = reading.layout.own.name
+        self.suffix = physical[own].removeprefix(own.leaf)
+
+    def statements(self) -> tuple[Statement, ...]:
+        layout = self.reading.layout
+        definition = layout.definition
+        found = [self._setting(setting) for setting in layout.settings]
+        if layout.own.kind is Kind.TABLE_TYPE:
+            found.append(self._part(layout.unit, definition.lo, definition.hi, DEFINITION))
+        else:
+            found.append(self._batch(layout.unit, DEFINITION))
+        for piece in self.reading.pieces:
+            found += [self._setting(setting) for setting in piece.settings]
+            if piece.trigger is not None:
+                found.append(self._batch(piece.unit, AFTER))
+            else:
+                found.append(self._part(piece.unit, piece.lo, piece.hi, AFTER))
+        return tuple(found)
+
+    def _setting(self, setting: Setting) -> Statement:
+        """Return one option as a statement of its own, spelled in one way."""
+        start, end = setting.unit.span(setting.lo)[0], setting.unit.span(setting.hi - 1)[1]
+        text = f"SET {setting.name.upper()} {setting.value.upper()}"
+        edits = () if self.text[start:end] == text else (Edit(start, end, text),)
+        return Statement(text, start, edits, SETTING)
+
+    def _batch(self, unit: Unit, role: str) -> Statement:
+        """Return a whole batch, comments included: that is what sys.sql_modules keeps."""
+        text = self.text[unit.start : unit.end]
+        start = unit.start + len(text) - len(text.lstrip())
+        return self._statement(unit, start, unit.start + len(text.rstrip()), role)
+
+    def _part(self, unit: Unit, lo: int, hi: int, role: str) -> Statement:
+        return self._statement(unit, unit.span(lo)[0], unit.span(hi - 1)[1], role)
+
+    def _statement(self, unit: Unit, start: int, end: int, role: str) -> Statement:
+        edits = [edit for i, mark in unit.marks.items() for edit in self._edit(unit, i, mark)]
+        edits = [edit for edit in edits if start <= edit.start and edit.end <= end]
+        edits = self._with_explicit(unit, edits, start, end)
+        edits.sort(key=lambda edit: edit.start)
+        at = start
+        pieces: list[str] = []
+        for edit in edits:
+            pieces += [self.text[at : edit.start], edit.text]
+            at = edit.end
+        pieces.append(self.text[at:end])
+        return Statement("".join(pieces), start, tuple(edits), role)
+
+    def _edit(self, unit: Unit, i: int, mark: Mark) -> list[Edit]:
+        role, name = mark
+        start, end = unit.span(i)
+        written = unit.written[i]
+        if role is Role.DROPPED:
+            return [Edit(start, blanks_end(self.text, end), "")]
+        if role is Role.CREATE:
+            return [Edit(start, end, "CREATE")]
+        if role in (Role.TRIGGER, Role.TRIGGER_TEXT):
+            leaf = self._trigger(unit, i, name)
+        else:
+            leaf = self.physical[name]
+        if role in (Role.TEXT, Role.TRIGGER_TEXT):
+            return [Edit(start, end, _in_string(written, leaf))]
+        return [Edit(start, end, _like(written, leaf))]
+
+    def _trigger(self, unit: Unit, i: int, name: Name) -> str:
+        is_text = unit.marks[i].role is Role.TRIGGER_TEXT
+        leaf = (name.leaf if is_text else written_identifier(unit.written[i])) + self.suffix
+        problem = too_long(leaf)
+        if problem is not None:
+            raise SourceError(
+                f"the trigger name {problem}",
+                line=unit.line(i),
+                hint="give the trigger a shorter name",
+            )
+        return leaf
+
+    # ---- explicit references -------------------------------------------------------------------
+
+    def _with_explicit(self, unit: Unit, edits: list[Edit], start: int, end: int) -> list[Edit]:
+        spans = [span for span in self.reading.spans if start <= span.start and span.end <= end]
+        for span in spans:
+            edits = [edit for edit in edits if edit.end <= span.start or edit.start >= span.end]
+            name = self.reading.names.exact(span.name)
+            text = quote(Name(name.schema, self.physical[name]))
+            edits.append(Edit(span.start, span.end, self._escaped(unit, span.start, text)))
+        return edits
+
+    def _escaped(self, unit: Unit, offset: int, text: str) -> str:
+        """Return ``text`` as it must be written at an offset, inside a string perhaps."""
+        for i, (start, end) in enumerate(unit.spans()):
+            if start <= offset < end:
+                mark = unit.written[i][0]
+                if is_string(unit.folded[i]):
+                    return text.replace('"', '""') if mark == '"' else text.replace("'", "''")
+        return text
+
+
+def _like(written: str, leaf: str) -> str:
+    """Return ``leaf`` quoted as ``written`` is."""
+    if written[0] == "[":
+        return delimited(leaf)
+    if written[0] == '"':
+        return '"' + leaf.replace('"', '""') + '"'
+    return quote_part(leaf)
+
+
+def _in_string(written: str, leaf: str) -> str:
+    """Return a string literal for ``leaf``, in the notation of ``written``."""
+    if written[0] == '"':
+        return '"' + leaf.replace('"', '""') + '"'
+    prefix = written[: written.index("'")]
+    if not prefix and not leaf.isascii():
+        prefix = "N"
+    return f"{prefix}'" + leaf.replace("'", "''") + "'"
