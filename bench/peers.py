@@ -455,7 +455,9 @@ def _print(
     versions: dict[type[Peer], str | None],
     count: int,
 ) -> None:
-    print(f"{count} functions, {len(rounds)} rounds; medians of wall seconds, x procver's\n")
+    print(
+        f"{count} functions, {len(rounds)} rounds; medians of wall seconds; x: of procver's in the same round, median (range)\n"
+    )
     print("| tool |" + "".join(f" {name} | x |" for name in RUNS))
     print("|---|" + "---:|---:|" * len(RUNS))
     rows = {row: None for found in rounds for row, _ in sorted(found, key=_order)}
@@ -468,8 +470,9 @@ def _print(
             if not times:
                 cells += " - | - |"
                 continue
-            ratio = statistics.median(a / b for a, b in zip(times, bases, strict=True))
-            cells += f" {statistics.median(times):.2f} | {ratio:.2f} |"
+            ratios = [a / b for a, b in zip(times, bases, strict=True)]
+            shown = f"{statistics.median(ratios):.2g} ({min(ratios):.2g}-{max(ratios):.2g})"
+            cells += f" {statistics.median(times):.2f} | {shown} |"
         print(f"| {row} |{cells}")
     for peer, version in versions.items():
         if version is None:
