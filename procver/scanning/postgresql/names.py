@@ -112,9 +112,9 @@ class Index:
         self.version = re.compile(
             rf"(.+){re.escape(before)}([1-9][0-9]{{0,8}}){re.escape(after)}", re.DOTALL
         )
-        self.versions = re.compile(
-            rf"^(.+){re.escape(before)}[1-9][0-9]{{0,8}}{re.escape(after)}$", re.MULTILINE
-        )
+        ending = rf"{re.escape(before)}[1-9][0-9]{{0,8}}{re.escape(after)}$"
+        self.ending = re.compile(ending, re.MULTILINE)
+        self.versions = re.compile(rf"^(.+){ending}", re.MULTILINE)
 
 
 @lru_cache(maxsize=4)
@@ -159,6 +159,8 @@ class Names:
         """
         found = self.index.forms.keys() & distinct.keys()
         found.update(form for form in self._own_forms if form in distinct)
+        if self.index.ending.search(words) is None:
+            return found
         for base in self.index.versions.findall(words):
             if base in self.index.managed.by_leaf or base == self.own.name.leaf:
                 found.update(
