@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -30,6 +30,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from procver.cli import main as command_line
+from procver.dialects import Call, Database, Row, Unit
 from procver.registry import writing
 from tests.servers import Server
 
@@ -240,6 +241,39 @@ def _exactly(source: socket.socket, size: int) -> bytes:
             raise ConnectionResetError("closed")
         parts += part
     return bytes(parts)
+
+
+class Paused:
+    """A `Database` before whose n-th use something else happens, as another process would do it."""
+
+    dialect = "postgresql"
+
+    def __init__(self, database: Database, at: int, meanwhile: Callable[[], None]) -> None:
+        self._database, self._left, self._meanwhile = database, at, meanwhile
+
+    def _tick(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._meanwhile()
+
+    def install(self, *, create: bool = True) -> bool:
+        self._tick()
+        return self._database.install(create=create)
+
+    def read(self, *calls: Call) -> list[list[Row]]:
+        self._tick()
+        return self._database.read(*calls)
+
+    def enter(self, project: str, default_schema: str) -> None:
+        self._tick()
+        self._database.enter(project, default_schema)
+
+    def run(self, project_id: int, generation: int, units: Iterable[Unit]) -> Iterator[int]:
+        self._tick()
+        return self._database.run(project_id, generation, units)
+
+    def close(self) -> None:
+        self._database.close()
 
 
 class Kennel:

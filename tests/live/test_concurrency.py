@@ -22,6 +22,7 @@ from procver.project.workspace import Project
 from procver.publish import Published, publish
 from procver.registry import writing
 from procver.verify import verify
+from tests.faults import Paused
 from tests.live.conftest import THINGS
 from tests.workshop import Workshop
 
@@ -129,6 +130,20 @@ def test_eight_publish_the_same_release_to_an_empty_database(workshop: Workshop)
         assert workshop.sql("SELECT count(*) FROM procver.version") == [(4,)]
         assert answer(workshop, "1") == OLD
         actors[0].check()
+
+
+@pytest.mark.parametrize("at", range(1, 10))
+def test_a_first_publish_in_the_middle_of_another(workshop: Workshop, at: int) -> None:
+    """Before each use of the database in turn somebody else does all of it."""
+    with crew(workshop, 2) as (ann, bob):
+        came: list[Published] = []
+        ann.database = Paused(ann.database, at, lambda: came.append(bob.publish("1")))
+        assert ann.publish("1").contract.content == bob.publish("1").contract.content
+        assert workshop.sql("SELECT name FROM procver.release") == [("1",)]
+        assert workshop.sql("SELECT count(*) FROM procver.version") == [(4,)]
+        assert answer(workshop, "1") == OLD
+        bob.check()
+        assert came or at > 8, "the publication was not interrupted"
 
 
 def test_eight_publish_releases_of_their_own(workshop: Workshop) -> None:
