@@ -45,7 +45,8 @@ class Keep(NamedTuple):
 class Collection(NamedTuple):
     """What collecting would do, or did: then ``dropped`` counts.
 
-    ``unknown`` is what the server does not let us know about what depends on versions.
+    ``unknown`` is what the server does not let us know about what depends on versions; ``strays`` are pins of
+    the configuration that name no version here.
     """
 
     applied: bool
@@ -54,6 +55,7 @@ class Collection(NamedTuple):
     keep: tuple[Keep, ...]
     dropped: int = 0
     unknown: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it in the shape that scripts rely on."""
@@ -71,6 +73,7 @@ class Collection(NamedTuple):
             ],
             "dropped": self.dropped,
             "unknown": list(self.unknown),
+            "strays": list(self.strays),
         }
 
 
@@ -150,6 +153,7 @@ class Evidence(NamedTuple):
 
     against: dict[int, str]
     unknown: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
 
     def weighed(self, ids: list[int], *, keep_unknown: bool) -> dict[int, str]:
         """Return by version id what keeps it: that something depends on it, or that nobody can know."""
@@ -204,7 +208,9 @@ def survey(
     against = evidence.weighed(candidates, keep_unknown=project.config.gc.unknown == "keep")
     if against:
         first = decide(known, policy, against, before, refused)
-    return known, first._replace(unknown=evidence.unknown)
+    physical = {version.physical for version in known.by_id.values()}
+    strays = tuple(pin for pin in policy.pins if pin not in physical)
+    return known, first._replace(unknown=evidence.unknown, strays=strays)
 
 
 def collect(project: Project, database: Database, progress: Progress | None = None) -> Collection:

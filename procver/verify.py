@@ -55,7 +55,10 @@ def verify(project: Project, database: Database) -> list[Finding]:
         before, now, given, given_now = state[version.id]
         # Another major version of the server may put the same definition into other words.
         if before != now and str(before).split(":")[0] == str(now).split(":")[0]:
-            message = "its definition is not the one that was published"
+            message = (
+                "its definition is not the one that was published; to have that back, drop it and run"
+                f" `procver restore {quote(version.physical)}`"
+            )
             findings.append(Finding("altered", version.physical, message, releases))
         findings += _grants(project, version, given, given_now, releases)
     return findings

@@ -46,6 +46,10 @@ def gc_command(context: Context, apply_: bool) -> None:
             f"{click.style('warning:', fg='yellow')} what depends on a version cannot be known: {what};"
             ' [gc] unknown = "drop" in procver.toml collects nevertheless'
         )
+    for pin in found.strays:
+        context.output.remark(
+            f"{click.style('warning:', fg='yellow')} [gc] pins names {pin}, which is no version that was published here"
+        )
     context.output.data(found.as_json(), _gc_lines(found))
 
 
@@ -74,9 +78,10 @@ def _gc_lines(found: Collection) -> Iterator[str]:
 @click.argument("version", metavar="NAME_N")
 def restore_command(context: Context, version: str) -> None:
     """Re-create a collected version, and what it needs, as it was."""
-    done = restore.restore(context.project, context.connect(), version)
+    database = context.connect()
+    done = restore.restore(context.project, database, version)
     lines = [f"restored {physical}" for physical in done] or ["nothing to do: it is there"]
-    if done:
+    if done and not restore.why(context.project, database, version).kept:
         lines.append("no release needs it: pin it in [gc] pins, or a later gc collects it again")
     context.output.data({"restored": list(done)}, lines)
 

@@ -304,65 +304,6 @@ def test_a_role_of_grants_that_is_missing(workshop: Workshop) -> None:
     ]
 
 
-def test_a_published_number_with_other_content_and_the_ways_out(workshop: Workshop) -> None:
-    workshop.publish("1")
-    workshop.run("release", "activate", "1")
-    main = (workshop.root / "procver.lock").read_bytes()
-    workshop.write(alone=OTHER)
-    workshop.publish("trial one")
-    (workshop.root / "procver.lock").write_bytes(main)
-    workshop.write(alone=THIRD)
-    workshop.run("lock")
-    for words in (("plan",), ("publish", "-r", "2")):
-        refused(
-            workshop, *words, code=4, error="conflict",
-            says=("app.alone_2 already holds other content", "release trial one brought it"),
-            hint=("procver release discard 'trial one'", "procver lock --base"),
-        )  # fmt: skip
-    assert workshop.json("release", "discard", "trial one")["freed"] == ["app.alone_2"]
-    workshop.publish("2")
-    assert workshop.sql("SELECT app.alone_1(), app.alone_2()") == [(42, 44)]
-    assert [
-        row
-        for row in workshop.sql("SELECT action, subject FROM procver.event")
-        if row[0] == "discard"
-    ] == [("discard", "trial one")]
-
-
-def test_a_number_that_a_live_release_holds_is_never_offered_for_discard(
-    workshop: Workshop,
-) -> None:
-    workshop.publish("1")
-    workshop.run("release", "activate", "1")
-    (workshop.root / "procver.lock").unlink()
-    workshop.write(alone=OTHER)
-    said = refused(
-        workshop, "publish", "-r", "2", code=4, error="conflict",
-        says=("app.alone_1", "release 1 brought it"), hint=("procver lock --base", "release 1 is live here"),
-    )  # fmt: skip
-    assert "discard" not in said
-
-
-def test_what_an_unfinished_publish_left_can_be_freed(workshop: Workshop) -> None:
-    workshop.publish("1")
-    main = (workshop.root / "procver.lock").read_bytes()
-    workshop.write(alone=OTHER)
-    workshop.publish("killed before it was recorded")
-    workshop.sql("DELETE FROM procver.release WHERE name LIKE 'killed%'")
-    workshop.sql("DELETE FROM procver.membership WHERE since = 2")
-    (workshop.root / "procver.lock").write_bytes(main)
-    workshop.write(alone=THIRD)
-    workshop.run("lock")
-    refused(
-        workshop, "publish", "-r", "2", code=4, error="conflict",
-        says=("app.alone_2", "no release uses it"), hint=("procver release discard --leftovers",),
-    )  # fmt: skip
-    assert workshop.json("release", "discard", "--leftovers")["freed"] == ["app.alone_2"]
-    assert workshop.json("release", "discard", "--leftovers")["freed"] == []
-    workshop.publish("2")
-    assert workshop.sql("SELECT app.alone_2()") == [(44,)]
-
-
 def test_a_fingerprint_edited_by_hand_into_another(workshop: Workshop) -> None:
     workshop.publish("1")
     workshop.run("release", "activate", "1")
