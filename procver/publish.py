@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -103,7 +104,9 @@ def publish(
     if known is None:
         # Nothing of ours is there yet, and what would be refused later must not leave a registry behind.
         first = plan(contract, _nothing(), release, project.digests)
-        _refuse(database, project, first.create)
+        # Another publication may have come before this one just now: then it is read below.
+        with contextlib.suppress(StalePlanError):
+            _refuse(database, project, first.create)
         database.install()
         database.enter(project.config.name, project.config.default_schema)
     for _ in range(ROUNDS):
