@@ -13,7 +13,8 @@ procver                 `procver lock`, then `procver publish`, each time; in th
 psql, everything        `psql -1 -f` of one script with all functions, each time: psql has no memory.
 psql, by hand           `psql -1 -f` of the changed file alone, by someone who knows which it is: the floor of any tool.
 dbmate                  one migration per function, `dbmate migrate`; then one more migration with the whole new text.
-                        Without its dump of the schema (`--no-dump-schema`), as in production.
+                        Without its dump of the schema (`--no-dump-schema`), as in production. Give the
+                        native binary: npm's `.bin/dbmate` starts Node first.
 sqitch                  one change per function with deploy, revert and verify scripts, `sqitch deploy` (its default does
                         not verify); `sqitch tag` and `sqitch rework` before the second run are not timed. Its client is the same psql as
                         above, called directly: Debian's wrapper would add a Perl start to every change.
@@ -195,7 +196,7 @@ class PsqlByHand(PsqlEverything):
 
 class Dbmate(Peer):
     name = "dbmate"
-    install = "npm install --prefix DIR dbmate, and --dbmate DIR/node_modules/.bin/dbmate"
+    install = "npm install --prefix DIR dbmate, and --dbmate DIR/node_modules/@dbmate/*/bin/dbmate"
 
     @classmethod
     def version(cls, tools: Tools) -> str | None:
@@ -476,7 +477,7 @@ def _print(
         print(f"| {row} |{cells}")
     for peer, version in versions.items():
         if version is None:
-            print(f"| {peer.name} | not installed: {peer.install} |")
+            print(f"| {peer.name} | not installed, or does not start: {peer.install} |")
     print()
     for peer, version in versions.items():
         if version and peer is not PsqlByHand:
