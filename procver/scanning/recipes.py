@@ -14,6 +14,7 @@ from procver.errors import SourceError
 from procver.objects import Edit, Name, Statement, physical_leaf
 
 _HOLE = re.compile(r"9(\d{5})000000009")
+_ENCODE = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def _made_up(index: int) -> int:
@@ -48,7 +49,7 @@ def make(
         grown = sum(len(edit.text) - (edit.end - edit.start) for edit in statement.edits)
         end = statement.start + len(statement.text) - grown
         kept.append((statement.role, statement.start, end, statement.edits))
-    return json.dumps(kept, separators=(",", ":"))
+    return _ENCODE(kept)
 
 
 def fill(recipe: str, text: str, numbers: Sequence[int]) -> tuple[Statement, ...]:
