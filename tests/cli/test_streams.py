@@ -140,14 +140,14 @@ def test_colours_through_a_pipe(
         assert ("\x1b[" in done.stdout + done.stderr) is expected, words
 
 
-def test_an_ascii_locale_does_not_stop_a_unicode_name(workshop: Workshop) -> None:
+def test_a_narrow_locale_does_not_stop_a_unicode_name(workshop: Workshop) -> None:
     workshop.write(jp='CREATE VIEW app."日本" AS SELECT 1 AS n;\n')
     environ = {
         **os.environ,
         "LC_ALL": "C",
         "PYTHONUTF8": "0",
         "PYTHONCOERCECLOCALE": "0",
-        "PYTHONIOENCODING": "ascii",
+        "PYTHONIOENCODING": "latin-1",
     }
     for words in (("lock",), ("plan",), ("map", "-r", "1"), ("lock", "--check", "--json")):
         done = subprocess.run(
