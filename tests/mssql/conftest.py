@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,34 +87,104 @@ class Place:
         )
         return {name.lower() for (name,) in rows}
 
+    def clear(self) -> None:
+        """Drop all that a test made, and empty the registry."""
+        for table in ("event", "instance", "membership", "release", "version", "project"):
+            self.sql(f"DELETE FROM procver.{table}")
+        self.sql("DELETE FROM procver.upgrade WHERE number > 50")
+        for _ in range(10):
+            left = self._drops()
+            for statement in left:
+                with suppress(pyodbc.Error):  # something still depends on it
+                    self.sql(statement)
+            if not left:
+                return
+        raise AssertionError(left)
+
+    def _drops(self) -> list[str]:
+        words = {
+            "P": "PROCEDURE",
+            "V": "VIEW",
+            "FN": "FUNCTION",
+            "IF": "FUNCTION",
+            "TF": "FUNCTION",
+            "U": "TABLE",
+        }
+        objects = self.sql(
+            "SELECT RTRIM(type), SCHEMA_NAME(schema_id), name FROM sys.objects WHERE parent_object_id = 0"
+            " AND SCHEMA_NAME(schema_id) NOT IN ('procver', 'sys') AND is_ms_shipped = 0"
+        )
+        found = [f"DROP {words[t]} [{s}].[{n}]" for t, s, n in objects if t in words]
+        found += [
+            f"DROP TYPE [{s}].[{n}]"
+            for s, n in self.sql("SELECT SCHEMA_NAME(schema_id), name FROM sys.table_types")
+        ]
+        fixed = "('db_owner', 'db_accessadmin', 'db_securityadmin', 'db_ddladmin', 'db_datareader', 'db_datawriter')"
+        found += [
+            f"DROP ROLE [{n}]"
+            for (n,) in self.sql(
+                "SELECT name FROM sys.database_principals WHERE type = 'R' AND name <> 'public'"
+                f" AND name NOT LIKE 'db[_]%' COLLATE Latin1_General_100_BIN2 AND name NOT IN {fixed}"
+            )
+        ]
+        found += [
+            f"DROP SCHEMA [{n}]"
+            for (n,) in self.sql("SELECT name FROM sys.schemas")
+            if n.startswith("app")
+        ]
+        return found
+
     def close(self) -> None:
         """Close the test's own connection."""
         self._admin.close()
 
 
-@pytest.fixture
-def place() -> Iterator[Place]:
-    """A new, empty database, dropped after the test."""
+@contextmanager
+def new_database() -> Iterator[Place]:
+    """Make a database and drop it in the end."""
     url = server_url()
     name = f"procver_{uuid.uuid4().hex[:12]}"
     server = Place(for_database(url, "master"))
     server.sql(f"CREATE DATABASE {name}")
     made = Place(for_database(url, name))
-    yield made
-    made.close()
-    server.sql(
-        f"IF SERVERPROPERTY('Babelfish') IS NULL"
-        f" EXEC(N'ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE')"
-    )
-    server.sql(f"DROP DATABASE {name}")
-    server.close()
+    try:
+        yield made
+    finally:
+        made.close()
+        server.sql(
+            f"IF SERVERPROPERTY('Babelfish') IS NULL"
+            f" EXEC(N'ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE')"
+        )
+        server.sql(f"DROP DATABASE {name}")
+        server.close()
+
+
+@pytest.fixture
+def empty() -> Iterator[Place]:
+    """A new, empty database, dropped after the test."""
+    with new_database() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Place]:
+    """A database with a registry: setting one up takes Babelfish seconds."""
+    with new_database() as made:
+        made.open().install()
+        yield made
+
+
+@pytest.fixture
+def place(shared: Place) -> Iterator[Place]:
+    """That database, with nothing in it but an empty registry; emptied after the test."""
+    yield shared
+    shared.clear()
 
 
 @pytest.fixture
 def database(place: Place) -> Iterator[MssqlDatabase]:
     """A connection of procver's to a database with a registry and the project ``shop``."""
     made = place.open()
-    made.install()
     made.enter("shop", "dbo")
     yield made
     made.close()

@@ -77,7 +77,7 @@ WHERE SCHEMA_ID(x.[schema]) IS NULL
 
 -- name: missing_roles
 DECLARE @a nvarchar(max) = ?;
-SELECT e.value FROM OPENJSON(@a, '$.roles') e WHERE DATABASE_PRINCIPAL_ID(e.value) IS NULL
+SELECT e.value FROM OPENJSON(@a, '$.roles') e WHERE e.value <> N'public' AND DATABASE_PRINCIPAL_ID(e.value) IS NULL
 
 -- name: unmanaged_namesakes
 -- Objects that carry the logical name itself: what the team had before procver, whose grants the first version takes over.
@@ -270,7 +270,7 @@ DECLARE @whole nvarchar(max) = (
 SET @sql = (
     SELECT STRING_AGG(CAST(
                N'REVOKE ' + REPLACE(REPLACE(JSON_VALUE(e.value, '$[1]'), N'DENY ', N''), N'REVOKE ', N'') + N' ON ' + p.thing
-               + N' FROM ' + QUOTENAME(COALESCE(JSON_VALUE(e.value, '$[0]'), N'public')) + N' CASCADE' AS nvarchar(max)), N'; ')
+               + N' FROM ' + QUOTENAME(CASE WHEN LEFT(e.value, 5) = N'[null' THEN N'public' ELSE JSON_VALUE(e.value, '$[0]') END) + N' CASCADE' AS nvarchar(max)), N'; ')
     FROM procver.privileges(@whole) q
     JOIN procver.parts(@whole) p ON p.[schema] = q.[schema] AND p.leaf = q.leaf AND p.kind = q.kind
     CROSS APPLY OPENJSON(q.privileges, '$[0].acl') e);
@@ -287,7 +287,7 @@ SET @sql = (
           CROSS APPLY (
               SELECT y.grantee, y.grantable, y.verb, y.place,
                      SUBSTRING(y.said, LEN(y.verb + N'.'), LEN(y.said) - LEN(y.verb + N'.') - LEN(y.place) + 1) AS what
-              FROM (SELECT COALESCE(JSON_VALUE(e.value, '$[0]'), N'public') AS grantee, JSON_VALUE(e.value, '$[1]') AS said,
+              FROM (SELECT CASE WHEN LEFT(e.value, 5) = N'[null' THEN N'public' ELSE JSON_VALUE(e.value, '$[0]') END AS grantee, JSON_VALUE(e.value, '$[1]') AS said,
                            JSON_VALUE(e.value, '$[2]') AS grantable,
                            CASE WHEN LEFT(JSON_VALUE(e.value, '$[1]'), 5) = N'DENY ' THEN N'DENY '
                                 WHEN LEFT(JSON_VALUE(e.value, '$[1]'), 7) = N'REVOKE ' THEN N'REVOKE ' ELSE N'' END AS verb,
@@ -296,9 +296,9 @@ SET @sql = (
                            END AS place
                     FROM OPENJSON(i.acl) e) y) w) g
     WHERE g.what IS NOT NULL AND g.what COLLATE Latin1_General_100_BIN2 NOT LIKE N'%[^A-Za-z ]%'
-      AND DATABASE_PRINCIPAL_ID(g.grantee) IS NOT NULL
-      AND DATABASE_PRINCIPAL_ID(g.grantee) NOT IN (COALESCE(g.owner, -1), DATABASE_PRINCIPAL_ID(USER_NAME()))
-      AND g.grantee NOT IN (N'dbo', N'sys', N'INFORMATION_SCHEMA')
+      AND (g.grantee = N'public'
+           OR (g.grantee NOT IN (N'dbo', N'sys', N'INFORMATION_SCHEMA')
+               AND DATABASE_PRINCIPAL_ID(g.grantee) NOT IN (COALESCE(g.owner, -1), DATABASE_PRINCIPAL_ID(USER_NAME()))))
       AND (g.place = N'' OR EXISTS (SELECT 1 FROM sys.columns c
                                     WHERE c.object_id = g.object_id AND N' (' + QUOTENAME(c.name) + N')' = g.place)));
 IF @sql IS NOT NULL EXEC sp_executesql @sql
