@@ -112,7 +112,10 @@ class Resolver(Mapping[str, str]):
         except DatabaseError as error:
             if error.sqlstate == "42501":
                 error.hint = "grant this role USAGE on schema procver and SELECT on procver.mapping"
-            if error.sqlstate not in ("42P01", "42S02"):
+            babelfish = (
+                'procver.mapping" does not exist' in error.message
+            )  # it sends no state for this
+            if error.sqlstate not in ("42P01", "42S02") and not babelfish:
                 raise
             raise UsageError(
                 "this database has no procver registry",
@@ -324,4 +327,14 @@ def _query(connection: Any, query: str, argument: str) -> list[tuple[Any, ...]]:
 def _idle(connection: Any) -> bool | None:
     """Return whether no transaction is open, or None where the driver does not tell."""
     status = getattr(getattr(connection, "info", None), "transaction_status", None)
-    return None if status is None else status == 0
+    if status is not None:
+        return bool(status == 0)
+    if type(connection).__module__ != "pyodbc":
+        return None
+    try:
+        if connection.autocommit or "SQL Server" not in connection.getinfo(17):  # SQL_DBMS_NAME
+            return None
+        # This begins none by itself (manual, "SET IMPLICIT_TRANSACTIONS").
+        return bool(connection.execute("SELECT @@TRANCOUNT").fetchone()[0] == 0)
+    except Exception:  # it is closed, and the query itself will say so
+        return None

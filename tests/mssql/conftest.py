@@ -48,9 +48,9 @@ class Place:
         self.url = url
         self._admin = self.plain()
 
-    def plain(self) -> Any:
+    def plain(self, *, autocommit: bool = True) -> Any:
         """Return a new connection that knows nothing of procver."""
-        return pyodbc.connect(read_target(self.url, pyodbc.drivers()).text, autocommit=True)
+        return pyodbc.connect(read_target(self.url, pyodbc.drivers()).text, autocommit=autocommit)
 
     def sql(self, batch: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Run a batch and return the rows of its last result."""

@@ -11,7 +11,7 @@ import pytest
 from procver.collect import evidence_against
 from procver.dialects import Call, DdlError
 from procver.dialects.mssql import MssqlDatabase
-from procver.errors import ConflictError, DatabaseError, StalePlanError
+from procver.errors import ConflictError, DatabaseError, FindingsError, StalePlanError, UsageError
 from procver.known import Known
 from procver.registry import writing
 from procver.registry.writing import NewVersion
@@ -327,7 +327,25 @@ def test_a_plan_made_before_another_write_is_stale(
     assert "dbo.spfind_1" not in place.objects()
 
 
-def test_an_app_resolves_and_verifies(place: Place, database: MssqlDatabase, known: Read) -> None:
+def test_a_closed_connection_is_an_error_of_ours(empty: Place) -> None:
+    connection = empty.plain(autocommit=False)
+    connection.close()
+    with pytest.raises(DatabaseError):
+        Resolver.from_database(connection, release="2026.1")
+
+
+def test_without_a_registry_the_resolver_says_so(empty: Place) -> None:
+    connection = empty.plain()
+    with pytest.raises(UsageError, match="no procver registry") as refused:
+        Resolver.from_database(connection, release="2026.1")
+    assert refused.value.hint
+    connection.close()
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_an_app_resolves_and_verifies(
+    place: Place, database: MssqlDatabase, known: Read, autocommit: bool
+) -> None:
     publish(database, known(), things())
     found = known()
     about = {
@@ -337,15 +355,18 @@ def test_an_app_resolves_and_verifies(place: Place, database: MssqlDatabase, kno
     }  # fmt: skip
     unit = writing.Unit((Call("add_release", about), Call("insert_release", about)))
     assert list(database.run(found.project_id, found.generation, [unit])) == [0]
-    connection = place.plain()
+    connection = place.plain(autocommit=autocommit)
     resolver = Resolver.from_database(connection, release="2026.1")
     assert resolver["dbo.spFind"] == "dbo.spFind_1"
     assert resolver["SPFIND"] == "dbo.spFind_1"
     resolver.verify(connection)
+    if not autocommit and not database.server.babelfish:  # there even asking begins a transaction
+        assert connection.execute("SELECT @@TRANCOUNT").fetchone()[0] == 0
+    connection.rollback()
     place.sql("DROP PROCEDURE dbo.spFind_1")
     place.sql("DROP TYPE dbo.Wanted_1")
     with pytest.raises(
-        Exception, match=r"dbo\.Wanted_1, dbo\.spFind_1|dbo\.spFind_1, dbo\.Wanted_1"
+        FindingsError, match=r"dbo\.Wanted_1, dbo\.spFind_1|dbo\.spFind_1, dbo\.Wanted_1"
     ):
         resolver.verify(connection)
     connection.close()
