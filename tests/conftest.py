@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -15,6 +16,10 @@ import psycopg
 import pytest
 
 from tests.servers import Server, embedded_server, installed_server, running_server
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Run in the background of a script: the commands under test would inherit that and never hear of Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 USERS = pytest.StashKey[IO[str]]()
 
