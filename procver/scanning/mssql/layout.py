@@ -18,8 +18,9 @@ from procver.scanning.mssql.lexer import (
     lex,
     string_value,
     tokens,
+    written_identifier,
 )
-from procver.scanning.mssql.names import has_control, label, same, written_identifier
+from procver.scanning.mssql.names import has_control, label, same
 from procver.scanning.mssql.refusals import refuse_client_syntax, refuse_definition, refused
 from procver.scanning.mssql.script import Step, steps
 from procver.scanning.mssql.settings import Effect, read_set
@@ -109,6 +110,8 @@ def read_header(text: str, default_schema: str) -> Header:
         definition = read_head(toks, head, len(toks)) if head >= 0 else None
         if definition is not None and definition.kind is not None:
             name = _name(written, definition, default_schema)
+            if any(written[i][0] == '"' for i in definition.name):
+                name = None  # perhaps a string: that depends on the settings before it
             is_type = definition.kind is Kind.TABLE_TYPE
             if name and not (is_type and toks[definition.after : definition.after + 1] != ["as"]):
                 return Header(name, definition.kind)
@@ -119,7 +122,7 @@ def _name(written: Sequence[str], definition: Definition, default_schema: str) -
     parts = [written_identifier(written[i]) for i in definition.name]
     if len(parts) > 2 or not all(parts) or any(map(has_control, parts)):
         return None
-    if parts[-1].startswith("#") or any(written[i][0] == '"' for i in definition.name):
+    if parts[-1].startswith("#"):
         return None
     return Name(parts[0], parts[1]) if len(parts) == 2 else Name(default_schema, parts[0])
 

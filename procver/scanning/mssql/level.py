@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from procver.objects import Name
 from procver.scanning.mssql.decisions import Decisions
@@ -18,8 +18,10 @@ _TEXT_SEARCH = frozenset(
 )
 
 
-class Level(ABC):
+class Level:
     """The tokens between one pair of brackets, or of the whole text.
+
+    ``handlers`` says what reads the clause or statement that a keyword begins.
 
     Args:
         walker: the tokens.
@@ -28,6 +30,8 @@ class Level(ABC):
         joins: whether these are FROM items in brackets, which belong to the scope around.
         declaring: whether variables or parameters are declared.
     """
+
+    handlers: ClassVar[Mapping[str, Callable[[Any, int], int]]] = {}
 
     def __init__(
         self,
@@ -51,17 +55,13 @@ class Level(ABC):
         self.cases = 0
         self.has_set = False
 
-    @abstractmethod
-    def keyword(self, token: str) -> Callable[[int], int] | None:
-        """Return what reads the clause or statement that ``token`` begins, None for other tokens."""
-
     def inside(self, close: int, base: Scope, *, joins: bool = False) -> Level:
         """Return a level of the same sort for what stands in brackets, up to ``close``."""
         return type(self)(self.w, close, base, joins=joins, declaring=self.declaring)
 
     def read(self, i: int) -> None:
         """Read the tokens from ``i`` on."""
-        toks, hi = self.toks, self.hi
+        toks, hi, handlers = self.toks, self.hi, self.handlers
         while i < hi:
             token = toks[i]
             if token == "(":
@@ -72,9 +72,9 @@ class Level(ABC):
                 if j > i:
                     i = j
                     continue
-            handler = self.keyword(token)
+            handler = handlers.get(token)
             if handler is not None:
-                i = handler(i)
+                i = handler(self, i)
             elif i + 1 < hi and toks[i + 1] == "." and identifier(token):
                 i = self.dotted(i)
             elif token[0] == "@":

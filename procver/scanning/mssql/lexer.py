@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
 from procver.errors import SourceError
@@ -55,9 +56,10 @@ _TOKEN = "|".join(
     )
 )
 _LEADING = re.compile(_SKIP)
-# Most often one blank or none follows, no comment: the first branch makes that case cheap.
-_AFTER = rf"(?: ?+(?=[A-Za-z0-9_@(),.\[='*<>+;])|{_SKIP})"
+# Most often plain blanks follow, no comment: the first branch makes that case cheap.
+_AFTER = rf"(?:[ \t\r\n]*+(?=[A-Za-z0-9_@(),.\[='*<>+;])|{_SKIP})"
 _PATTERN = re.compile(rf"({_TOKEN}){_AFTER}")
+_PAIRS = re.compile(rf"({_TOKEN})({_AFTER})")
 _SPECIAL = re.compile(rf"(?P<special>{_DIRECTIVE}[^\n\r]*+){_PLAIN_SKIP}|(?:{_TOKEN}){_PLAIN_SKIP}")
 _ALL_BLANKS = re.compile(rf"{BLANK}*+")
 _PLAIN_LEADING = re.compile(_PLAIN_SKIP)
@@ -79,6 +81,13 @@ def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[
     first = _LEADING.match(text, start, stop).end()  # type: ignore[union-attr]
     for match in _PATTERN.finditer(text, first, stop):
         yield match.span(1)
+
+
+def starts(text: str, start: int, end: int) -> list[int]:
+    """Return where each token that `lex` returns starts, and where the last one's blanks end."""
+    first = _LEADING.match(text, start, end).end()  # type: ignore[union-attr]
+    pairs = _PAIRS.findall(text, first, end)
+    return list(accumulate(map(len, chain.from_iterable(pairs)), initial=first))[::2]
 
 
 class Special(NamedTuple):
@@ -180,6 +189,14 @@ class _Naming(_Remembering):
         return token if token[0] != "@" and _is_word_token(token) else ""
 
 
+class _Reading(_Remembering):
+    def make(self, token: str) -> str:
+        content = _content(token)
+        if content is not None:
+            return content
+        return token if token[0] != "@" and _is_word_token(token) else ""
+
+
 fold = _Folding().__getitem__
 """The folded form of a token, for comparing names: words in lower case, ``[abc]`` and ``"abc"`` as
 ``abc`` unless that is a keyword, all else verbatim."""
@@ -187,6 +204,8 @@ shaped = _Shaping().__getitem__
 """What of a token a version stands for: as folded, but only keywords lose their case."""
 identifier = _Naming().__getitem__
 """The identifier for which a folded token stands, in lower case; ``""`` for others."""
+written_identifier = _Reading().__getitem__
+"""The identifier for which an unfolded token stands, its case kept; ``""`` for others."""
 
 
 def is_string(token: str) -> bool:

@@ -34,6 +34,7 @@ def decide_locally(unit: Unit, names: Names, at: list[int]) -> dict[int, Found] 
     toks = unit.folded
     size = len(toks)
     found: dict[int, Found] = {}
+    seen: dict[tuple[str, str], Found | None] = {}
     is_from_doubtful = "trim" in unit.distinct
     for i in at:
         after = toks[i + 1] if i + 1 < size else ""
@@ -44,8 +45,11 @@ def decide_locally(unit: Unit, names: Names, at: list[int]) -> dict[int, Found] 
             return None
         if after == "." or toks[i - 3] == ".":
             return None
-        schema = identifier(toks[i - 2])
-        hit = names.find(schema, identifier(toks[i]), ANY) if schema else None
+        pair = toks[i - 2], toks[i]
+        if pair not in seen:
+            schema = identifier(toks[i - 2])
+            seen[pair] = names.find(schema, identifier(toks[i]), ANY) if schema else None
+        hit = seen[pair]
         if hit is None:
             continue
         if hit.version is not None:
@@ -54,7 +58,8 @@ def decide_locally(unit: Unit, names: Names, at: list[int]) -> dict[int, Found] 
         kind = names.kind(hit.name)
         if kind is Kind.PROCEDURE:
             is_returning = before == "=" and toks[i - 4][:1] == "@" and toks[i - 5] in _EXECUTE
-            if (before not in _EXECUTE and not is_returning) or after == ";":
+            is_numbered = after == ";" and i + 2 < size and toks[i + 2].isdecimal()
+            if (before not in _EXECUTE and not is_returning) or is_numbered:
                 return None
         elif kind is Kind.FUNCTION:
             if after != "(" or before in _NO_CALL:

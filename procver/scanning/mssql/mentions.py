@@ -12,8 +12,10 @@ from procver.scanning.mssql.scopes import Findings
 from procver.scanning.mssql.unit import Unit, positions
 
 _PART = r'(?:\[[^\[\]]+\]|"[^"]+"|[A-Za-z_\x80-\U0010ffff][\w@$#]*)'
+_ONE_PART = re.compile(_PART)
 _CHAIN = re.compile(rf"{_PART}(?:\s*\.\s*{_PART})*")
-_WORDS = re.compile(r"\[([^\[\]\n]+)\]|([A-Za-z_\x80-\U0010ffff][\w@$#]*)")
+_WORDS = re.compile(r"[a-z_\x80-\U0010ffff][\w@$#]*+")
+_BRACKETED = re.compile(r"\[([^\[\]\n]+)\]")
 _BEFORE_NAME = re.compile(
     r"\b(?:from|join|exec|execute|into|update|apply|merge|delete|proc|procedure|view|function)\s+$",
     re.IGNORECASE,
@@ -28,7 +30,7 @@ _PRINTED = frozenset({"print", "raiserror", "throw"})
 _SQLCMD = re.compile(r"\$\([A-Za-z_][\w-]*\)")
 
 
-def read_strings(unit: Unit, names: Names, findings: Findings) -> set[str]:
+def read_strings(unit: Unit, names: Names, findings: Findings) -> dict[str, None]:
     """Note the managed names in the strings of a batch.
 
     A name with its schema counts everywhere but in what is printed, one without only where the
@@ -40,31 +42,42 @@ def read_strings(unit: Unit, names: Names, findings: Findings) -> set[str]:
     """
     strings = unit.strings()
     if not strings:
-        return set()
+        return {}
     joined = "\n".join(strings).lower()
-    words = {one or other for one, other in _WORDS.findall(joined)}
-    leaves = names.index.leaves
+    words = dict.fromkeys(_WORDS.findall(joined))
+    if "[" in joined:
+        words.update(dict.fromkeys(_BRACKETED.findall(joined)))
     if "$(" in joined:
         _note_placeholders(unit, findings, strings)
-    if words.isdisjoint(leaves) and names.own_key.leaf not in words:
-        return words
-    for token in strings:
-        _read_one(unit, names, findings, token)
+    interesting = words.keys() & names.index.leaves.keys()
+    if names.own_key.leaf in words:
+        interesting.add(names.own_key.leaf)
+    if interesting:
+        for token in strings:
+            lowered = token.lower()
+            if any(leaf in lowered for leaf in interesting):
+                _read_one(unit, names, findings, token, interesting)
     return words
 
 
-def _read_one(unit: Unit, names: Names, findings: Findings, token: str) -> None:
+def _read_one(
+    unit: Unit, names: Names, findings: Findings, token: str, interesting: set[str]
+) -> None:
     text = string_value(token)
     at: list[int] | None = None
     for match in _CHAIN.finditer(text):
-        parts = [identifier(fold(part.strip())) for part in match.group().split(".")]
+        written = match.group()
+        if "." not in written and written.strip('[]"').lower() not in interesting:
+            continue
+        parts = [identifier(fold(part)) for part in _ONE_PART.findall(written)]
         parts = parts[-3:]
-        if parts[-1] not in names.index.leaves and parts[-1] != names.own_key.leaf:
-            # ``dbo.v.column``
-            parts = parts[:-1] if len(parts) == 3 else parts
+        if parts[-1] not in interesting and len(parts) == 3:
+            del parts[-1]  # a column
+        if parts[-1] not in interesting:
+            continue
         schema = parts[-2] if len(parts) > 1 else None
         found = names.find(schema, parts[-1], ANY)
-        if found is None:
+        if found is None or found.version is not None:
             continue
         if at is None:
             at = positions(unit.folded, (token,), 0, len(unit.folded))

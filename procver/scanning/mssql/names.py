@@ -7,7 +7,7 @@ name as the object's own source writes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,13 +15,12 @@ from procver.errors import UsageError
 from procver.objects import Header, Kind, Managed, Name
 from procver.scanning.mssql.keywords import ALL, RESERVED
 from procver.scanning.mssql.lexer import (
-    UNTERMINATED,
     delimited,
-    fold,
     identifier,
     is_regular,
     is_word,
     lex,
+    written_identifier,
 )
 
 MAX_UNITS = 128
@@ -41,16 +40,6 @@ _HAS_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def has_control(name: str) -> bool:
     """Return whether ``name`` holds a control character."""
     return _HAS_CONTROL.search(name) is not None
-
-
-def written_identifier(token: str) -> str:
-    """Return the identifier that an unfolded token stands for, its case kept; ``""`` if none."""
-    if len(token) > 1:
-        if token[0] == "[":
-            return token[1:-1].replace("]]", "]")
-        if token[0] == '"':
-            return token[1:-1].replace('""', '"')
-    return token if identifier(fold(token)) and token not in UNTERMINATED else ""
 
 
 def parse(text: str, default_schema: str) -> Name:
@@ -144,8 +133,8 @@ class Index:
         self.version = re.compile(
             rf"(.+){re.escape(before)}([1-9][0-9]{{0,8}}){re.escape(after)}", re.DOTALL
         )
-        self.versions = re.compile(
-            rf"^(.+){re.escape(before)}[1-9][0-9]{{0,8}}{re.escape(after)}$", re.MULTILINE
+        self.version_ends = re.compile(
+            rf"{re.escape(before)}[1-9][0-9]{{0,8}}{re.escape(after)}$", re.MULTILINE
         )
 
 
@@ -181,20 +170,20 @@ class Names:
         self.path = tuple(dict.fromkeys(schema.lower() for schema in path))
         self._own_forms = token_forms(own.name.leaf)
 
-    def candidates(self, distinct: Iterable[str], words: str) -> set[str]:
+    def candidates(self, distinct: Mapping[str, None], words: str) -> set[str]:
         """Return the tokens among ``distinct`` that may name something managed.
 
         Args:
             distinct: the folded tokens.
             words: their identifiers, joined by newlines.
         """
-        present = distinct if isinstance(distinct, Mapping) else dict.fromkeys(distinct)
-        found = self.index.forms.keys() & present.keys()
-        found.update(form for form in self._own_forms if form in present)
-        for base in self.index.versions.findall(words):
+        found = self.index.forms.keys() & distinct.keys()
+        found.update(form for form in self._own_forms if form in distinct)
+        for end in self.index.version_ends.finditer(words):
+            base = words[words.rfind("\n", 0, end.start()) + 1 : end.start()]
             if base in self.index.leaves or base == self.own_key.leaf:
                 found.update(
-                    token for token in present if self._versioned(identifier(token)) is not None
+                    token for token in distinct if self._versioned(identifier(token)) is not None
                 )
                 break
         return found

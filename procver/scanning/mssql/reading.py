@@ -11,10 +11,10 @@ from procver.scanning.mssql.directives import Directives, nearest
 from procver.scanning.mssql.followers import Follower, Piece, mark_verb
 from procver.scanning.mssql.keywords import RESERVED
 from procver.scanning.mssql.layout import Layout, read_layout
-from procver.scanning.mssql.lexer import identifier
+from procver.scanning.mssql.lexer import identifier, written_identifier
 from procver.scanning.mssql.local import decide_locally
 from procver.scanning.mssql.mentions import read_strings
-from procver.scanning.mssql.names import Found, Names, index_of, label, written_identifier
+from procver.scanning.mssql.names import Found, Names, index_of, label
 from procver.scanning.mssql.scopes import Findings
 from procver.scanning.mssql.unit import Mark, Role, Unit, positions
 from procver.scanning.mssql.walker import Walker
@@ -44,6 +44,8 @@ class Reading:
 
     def notes(self) -> tuple[Note, ...]:
         """Return what was left undecided, in the order of lines."""
+        if not self.findings.notes and not self.layout.skipped:
+            return ()
         covered = {self.names.exact(span.name) for span in self.spans}
         covered |= self.directives.requires.keys()
         found = [
@@ -114,15 +116,15 @@ class _Reader:
 
     def _candidates(self, unit: Unit) -> frozenset[str]:
         """Return the candidates among the tokens of ``unit``, and remember its words."""
-        found = list(filter(None, map(identifier, unit.distinct)))
+        found = dict.fromkeys(map(identifier, unit.distinct))
+        found.pop("", None)
         words = self.reading.words
-        words.update(dict.fromkeys(found))
-        words.update(dict.fromkeys(filter(None, map(written_identifier, set(unit.written)))))
+        words.update(found)
+        words.update(dict.fromkeys(map(written_identifier, unit.spellings)))
         return frozenset(self.names.candidates(unit.distinct, "\n".join(found)))
 
     def _strings(self, unit: Unit) -> None:
-        found = read_strings(unit, self.names, self.findings)
-        self.reading.words.update(dict.fromkeys(found))
+        self.reading.words.update(read_strings(unit, self.names, self.findings))
 
     def _definition(self, candidates: frozenset[str]) -> None:
         unit, definition = self.layout.unit, self.layout.definition
@@ -179,4 +181,8 @@ class _Reader:
 
 def words(reading: Reading) -> str:
     """Return every identifier of the source, joined by newlines, reserved words left out."""
-    return "\n".join(word for word in reading.words if word not in RESERVED and "\n" not in word)
+    found = reading.words
+    for word in found.keys() & RESERVED:
+        del found[word]
+    found.pop("", None)
+    return "\n".join(found)

@@ -57,6 +57,7 @@ _STATEMENTS = {
 _SQLCMD = frozenset(
     ["setvar", "r", "on", "connect", "out", "error", "perftrace", "listvar", "quit", "exit", "xml"]
 )
+_SPECIAL_OPTIONS = frozenset({"encryption", "native_compilation"})
 
 
 def refused(unit: Unit, lo: int, hi: int) -> SourceError:
@@ -136,7 +137,8 @@ def refuse_definition(unit: Unit, definition: Definition) -> None:
                 f"the procedure has a group number (;{number[0]}), which SQL Server deprecates",
                 "give each procedure of the group a name, and a file, of its own",
             )
-    for i in options(toks, definition):
+    is_special = not _SPECIAL_OPTIONS.isdisjoint(unit.distinct)
+    for i in options(toks, definition) if is_special else ():
         if toks[i] == "encryption":
             raise unit.error(
                 i,
@@ -150,7 +152,7 @@ def refuse_definition(unit: Unit, definition: Definition) -> None:
                 " transaction",
                 _MIGRATION,
             )
-    start = body_start(toks, definition)
+    start = body_start(toks, definition) if "external" in unit.distinct else len(toks)
     if toks[start : start + 2] == ["external", "name"]:
         raise unit.error(
             start,

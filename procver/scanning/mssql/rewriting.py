@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from procver.errors import SourceError
 from procver.objects import AFTER, DEFINITION, SETTING, Edit, Kind, Name, Statement
 from procver.scanning.mssql.layout import Setting
-from procver.scanning.mssql.lexer import blanks_end, delimited, is_string
-from procver.scanning.mssql.names import quote, quote_part, too_long, written_identifier
+from procver.scanning.mssql.lexer import blanks_end, delimited, is_string, written_identifier
+from procver.scanning.mssql.names import quote, quote_part, too_long
 from procver.scanning.mssql.reading import Reading
 from procver.scanning.mssql.unit import Mark, Role, Unit
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from procver.errors import SourceError
@@ -15,9 +16,16 @@ from procver.scanning.mssql.lexer import (
     fold,
     is_string,
     shaped,
+    starts,
     tokens,
     unterminated,
 )
+
+_WORD_PARTS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@#$")
+_UNCLEAR = frozenset("0123456789$")
+_QUOTES = frozenset("'\"[]*")
+_NEAR = 24
+"""Tokens up to here are looked up one after the other: most headers are that short."""
 
 
 class Role(Enum):
@@ -78,6 +86,7 @@ class Unit:
 
     Attributes:
         folded: the tokens, folded for comparing.
+        spellings: the tokens as they are written, each once.
         distinct: the folded tokens, each once, in order of appearance.
         marks: token index to decision.
 
@@ -100,10 +109,13 @@ class Unit:
                 for raw, token in zip(written, folded, strict=True)
             ]
         self.folded = folded
-        self.distinct = dict.fromkeys(folded)
+        self.spellings = dict.fromkeys(written)
+        self.distinct = dict.fromkeys(map(fold, self.spellings) if quoted else folded)
         self.marks: dict[int, Mark] = {}
-        self._spans: list[tuple[int, int]] | None = None
-        self._starts: dict[str, list[int]] = {}
+        self._all: list[int] = []
+        self._near: list[tuple[int, int]] = []
+        self._unread = tokens(file.text, start, end)
+        self._starts: dict[str, dict[int, int]] = {}
         if not UNTERMINATED.isdisjoint(self.distinct):
             for at, stop in self.spans():
                 if file.text[at:stop] in UNTERMINATED:
@@ -120,48 +132,69 @@ class Unit:
 
     def strings(self) -> list[str]:
         """Return the distinct string literals."""
-        return [token for token in self.distinct if is_string(token)]
+        return [token for token in self.distinct if token[-1] == "'" and is_string(token)]
 
     def spans(self) -> list[tuple[int, int]]:
         """Return [start, end) in the file of each token."""
-        if self._spans is None:
-            self._spans = list(tokens(self.file.text, self.start, self.end))
-        return self._spans
+        self._look_up()
+        return [(at, at + len(token)) for at, token in zip(self._all, self.written, strict=False)]
+
+    def _look_up(self) -> None:
+        if not self._all:
+            self._all = starts(self.file.text, self.start, self.end)
 
     def span(self, index: int) -> tuple[int, int]:
         """Return [start, end) of token ``index``, without looking at all tokens if it can."""
-        if self._spans is None:
-            token = self.written[index]
-            starts = self._starts.get(token) or self._find(token)
-            if starts:
-                start = starts[self.written[:index].count(token)]
-                return start, start + len(token)
-        return self.spans()[index]
+        token = self.written[index]
+        if self._all:
+            start = self._all[index]
+        elif index < _NEAR:
+            if index >= len(self._near):
+                self._near += islice(self._unread, index + 1 - len(self._near))
+            return self._near[index]
+        elif index in (found := self._starts.get(token) or self._find(token)):
+            start = found[index]
+        else:
+            self._look_up()
+            start = self._all[index]
+        return start, start + len(token)
 
-    def _find(self, token: str) -> list[int]:
+    def _find(self, token: str) -> dict[int, int]:
         """Return where ``token`` stands, if it is found in the text as often as as a token.
 
-        Then no comment, string or longer word holds it, so that each find is a token. Only for
-        words and names in brackets, which cannot overlap each other.
+        Then each find is a token: no string or comment holds one more. Only for words and names in
+        brackets, which cannot overlap each other. Finds in longer words and after ``--`` are no
+        tokens for certain.
         """
         if not (token.isidentifier() or (token[0] == "[" and "]]" not in token)):
-            return []
+            return {}
         text = self.file.text
-        count = text.count(token, self.start, self.end)
-        if count != self.written.count(token):
-            return []
-        starts: list[int] = []
-        at = self.start - 1
-        for _ in range(count):
-            at = text.find(token, at + 1)
-            starts.append(at)
-        self._starts[token] = starts
-        return starts
+        indexes = positions(self.written, (token,), 0, len(self.written))
+        found: list[int] = []
+        at = text.find(token, self.span(0)[0], self.end)
+        while at >= 0:
+            after = at + len(token)
+            around = text[at - 1 : at], text[after : after + 1]
+            if token[0] != "[" and (around[0] in _UNCLEAR or not "".join(around).isascii()):
+                return {}
+            is_part = token[0] != "[" and not _WORD_PARTS.isdisjoint(around)
+            if not is_part:
+                line = text[text.rfind("\n", 0, at) + 1 : at]
+                if "--" not in line or not _QUOTES.isdisjoint(line):
+                    found.append(at)
+            at = text.find(token, after, self.end)
+        if len(found) != len(indexes):
+            return {}
+        self._starts[token] = dict(zip(indexes, found, strict=True))
+        return self._starts[token]
 
     def line(self, index: int) -> int:
         """Return the line of the file on which token ``index`` starts."""
         if not self.written:
             return self.file.line_at(self.start)
+        token, text = self.written[min(index, len(self.written) - 1)], self.file.text
+        if is_string(token) and text.count(token, self.start, self.end) == 1:
+            return self.file.line_at(text.find(token, self.start))
         return self.file.line_at(self.span(min(index, len(self.written) - 1))[0])
 
     def error(self, index: int, message: str, hint: str) -> SourceError:
@@ -169,9 +202,7 @@ class Unit:
         return SourceError(message, line=self.line(index), hint=hint)
 
 
-def positions(
-    toks: Sequence[str], candidates: Sequence[str] | frozenset[str], lo: int, hi: int
-) -> list[int]:
+def positions(toks: Sequence[str], candidates: Iterable[str], lo: int, hi: int) -> list[int]:
     """Return the indexes in [lo, hi) of the tokens that are ``candidates``, ascending."""
     found: list[int] = []
     for candidate in candidates:

@@ -7,9 +7,6 @@ never fails on text that is no SQL; the server says what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 from procver.scanning.mssql.decisions import Decisions
 from procver.scanning.mssql.keywords import words
 from procver.scanning.mssql.level import Level
@@ -43,10 +40,6 @@ class Walker(Decisions):
 
 
 class _Statements(Level):
-    def keyword(self, token: str) -> Callable[[int], int] | None:
-        handler = _HANDLERS.get(token)
-        return None if handler is None else partial(handler, self)
-
     # ---- queries -------------------------------------------------------------------------------
 
     def select(self, i: int) -> int:
@@ -354,7 +347,7 @@ class _Statements(Level):
         return max(j, i + 1)
 
 
-_HANDLERS = {
+_Statements.handlers = {
     "select": _Statements.select,
     "from": _Statements.from_,
     ",": _Statements.comma,
