@@ -9,20 +9,19 @@ whole processes, start to exit. What a person writes by hand (files, migrations,
 starts. After each deployment the changed function is called, and its answer must be the expected one.
 
 procver                 `procver lock`, then `procver publish`, each time; in the first run nothing is cached. The row
-                        below shows the part of publish, which is all that runs where the lock file comes from git.
+                        below is the part of publish, which finds what lock has cached.
 psql, everything        `psql -1 -f` of one script with all functions, each time: psql has no memory.
 psql, by hand           `psql -1 -f` of the changed file alone, by someone who knows which it is: the floor of any tool.
-dbmate                  one migration per function, `dbmate migrate`; then one more migration with the whole new text.
-                        Without its dump of the schema (`--no-dump-schema`), as in production. Give the
-                        native binary: npm's `.bin/dbmate` starts Node first.
-sqitch                  one change per function with deploy, revert and verify scripts, `sqitch deploy` (its default does
-                        not verify); `sqitch tag` and `sqitch rework` before the second run are not timed. Its client is the same psql as
-                        above, called directly: Debian's wrapper would add a Perl start to every change.
+dbmate                  one migration per function, `dbmate migrate`; then one more migration with the whole new text. No dump
+                        of the schema, as in production. Give the native binary: npm's `.bin/dbmate` starts Node first.
+sqitch                  one change per function with deploy, revert and verify scripts, `sqitch deploy` (which does not verify);
+                        `sqitch tag` and `sqitch rework` before the second run are not timed. Its client is the same
+                        psql as above, called directly: Debian's wrapper would add a Perl start to every change.
 alembic + alembic_utils functions as `PGFunction` entities, read from their files and registered in env.py; `alembic
                         upgrade head` of one revision with a `create_entity` each, then of one with `replace_entity`.
-                        Not timed: `alembic revision --autogenerate`, which usually writes such a revision. It tries each entity in
-                        the database and reads all others back each time, so it is quadratic, and out of question
-                        for 1,000; `--autogenerate N` times it for one changed function among N.
+                        Not timed: `alembic revision --autogenerate`, which usually writes such a revision. It tries each
+                        entity and reads back all others each time: quadratic, out of the question for 1,000;
+                        `--autogenerate N` times it for one changed function among N.
 
 What the comparison leaves out: peers replace the function in place, for old and new releases alike; procver puts a
 version beside the old one and writes the mapping of a release. The changed function is one that no other calls:
@@ -32,7 +31,6 @@ procver would version its callers anew, too. Peers are not dependencies; where o
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import statistics
@@ -40,7 +38,6 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -53,6 +50,7 @@ from procver.dialects import embedded
 
 RUNS = ("first deployment", "one function changed", "nothing changed")
 Sources = dict[str, str]
+Found = dict[tuple[str, str], float | None]  # wall seconds by row and run
 
 
 class Database(NamedTuple):
@@ -114,11 +112,9 @@ class Peer:
 
     def write(self) -> None:
         """Write what a person writes before the first deployment."""
-        raise NotImplementedError
 
     def edit(self) -> None:
         """Write what a person writes to change one function."""
-        raise NotImplementedError
 
     def deploy(self, run_name: str) -> dict[str, float | None]:
         """Bring the database up to date; None where the tool has nothing that does this run."""
@@ -128,7 +124,7 @@ class Peer:
         """Return what the changed function is called in the database."""
         return f"bench.{self.change.leaf}"
 
-    def time(self, *words: str, env: dict[str, str] | None = None) -> float:
+    def time(self, *words: str, **env: str) -> float:
         return run(*words, cwd=self.place, env=env).wall
 
 
@@ -208,9 +204,8 @@ class Dbmate(Peer):
             self.migration(number, f"create_{leaf}", text, f"DROP FUNCTION bench.{leaf}(int);\n")
 
     def edit(self) -> None:
-        self.migration(
-            len(self.sources), f"change_{self.change.leaf}", self.change.after, self.change.before
-        )
+        what = f"change_{self.change.leaf}"
+        self.migration(len(self.sources), what, self.change.after, self.change.before)
 
     def migration(self, number: int, what: str, up: str, down: str) -> None:
         path = self.place / "db" / "migrations" / f"{20260101000000 + number}_{what}.sql"
@@ -237,16 +232,13 @@ class Sqitch(Peer):
 
     def write(self) -> None:
         self.sqitch("init", "bench", "--engine", "pg", "--client", self.tools.psql)
-        lines = []
+        plan = (self.place / "sqitch.plan").read_text()
         for leaf, text in self.sources.items():
             self.script("deploy", leaf, text)
             self.script("revert", leaf, f"DROP FUNCTION bench.{leaf}(int);\n")
-            self.script(
-                "verify", leaf, f"SELECT has_function_privilege('bench.{leaf}(int)', 'execute');\n"
-            )
-            lines.append(f"{leaf} 2026-01-01T00:00:00Z Bench <bench@example.org> # Add {leaf}\n")
-        with (self.place / "sqitch.plan").open("a") as plan:
-            plan.writelines(lines)
+            self.script("verify", leaf, f"SELECT 'bench.{leaf}(int)'::regprocedure;\n")
+            plan += f"{leaf} 2026-01-01T00:00:00Z Bench <bench@example.org> # Add {leaf}\n"
+        (self.place / "sqitch.plan").write_text(plan)
 
     def edit(self) -> None:
         self.sqitch("tag", "v1", "-n", "first release")
@@ -262,7 +254,7 @@ class Sqitch(Peer):
 
     def sqitch(self, *words: str) -> float:
         assert self.tools.sqitch
-        return self.time(self.tools.sqitch, *words, env={**self.who, "PGHOST": self.database.host})
+        return self.time(self.tools.sqitch, *words, **self.who, PGHOST=self.database.host)
 
 
 class Alembic(Peer):
@@ -281,11 +273,8 @@ from entities import ENTITIES
 
 register_entities(ENTITIES, entity_types=[PGFunction])
 with create_engine(os.environ["BENCH_URL"]).connect() as connection:
-    context.configure(
-        connection=connection,
-        target_metadata=MetaData(),
-        include_object=lambda item, name, type_, reflected, compare_to: type_ == "function",
-    )
+    functions = lambda item, name, type_, reflected, compare_to: type_ == "function"
+    context.configure(connection=connection, target_metadata=MetaData(), include_object=functions)
     with context.begin_transaction():
         context.run_migrations()
 """
@@ -301,26 +290,23 @@ from alembic import op
 from alembic_utils.pg_function import PGFunction
 from sqlalchemy import text as sql_text
 
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
+revision, down_revision = ${repr(up_revision)}, ${repr(down_revision)}
 
 def upgrade():
-    ${upgrades if upgrades else "pass"}
+    ${upgrades}
 
 def downgrade():
-    ${downgrades if downgrades else "pass"}
+    ${downgrades}
 """
 
     @classmethod
     def version(cls, tools: Tools) -> str | None:
-        if tools.alembic is None:
-            return None
         script = (
             "import alembic, alembic_utils.pg_function, psycopg, importlib.metadata as m;"
             "print(', '.join(f'{n} {m.version(n)}' for n in"
             " ('alembic', 'alembic_utils', 'SQLAlchemy', 'psycopg')))"
         )
-        return _first_line(tools.alembic, "-c", script)
+        return _first_line(tools.alembic, "-c", script) if tools.alembic else None
 
     def write(self) -> None:
         (self.place / "migrations" / "versions").mkdir(parents=True)
@@ -332,26 +318,22 @@ def downgrade():
         (self.place / "entities.py").write_text(self.entities)
         _write_sources(self.place / "sql", self.sources)
         made = [_entity(leaf, leaf, text) for leaf, text in self.sources.items()]
-        self.revision("first", None, made, "create", "drop", self.sources)
+        ups = "".join(f"    op.create_entity({leaf})\n" for leaf in self.sources)
+        downs = "".join(f"    op.drop_entity({leaf})\n" for leaf in self.sources)
+        self.revision("first", None, made, ups, downs)
 
     def edit(self) -> None:
         leaf = self.change.leaf
         (self.place / "sql" / f"{leaf}.sql").write_text(self.change.after)
-        made = [
-            _entity(leaf, leaf, self.change.after),
-            _entity(f"old_{leaf}", leaf, self.change.before),
-        ]
-        self.revision("second", "first", made, "replace", "replace", [leaf], "old_")
+        new, old = self.change.after, self.change.before
+        made = [_entity(leaf, leaf, new), _entity(f"old_{leaf}", leaf, old)]
+        up, down = f"    op.replace_entity({leaf})\n", f"    op.replace_entity(old_{leaf})\n"
+        self.revision("second", "first", made, up, down)
 
-    def revision(
-        self, name: str, below: str | None, made: Sequence[str], up: str, down: str,
-        leaves: Iterable[str], old: str = "",
-    ) -> None:  # fmt: skip
-        ups = "".join(f"    op.{up}_entity({leaf})\n" for leaf in leaves)
-        downs = "".join(f"    op.{down}_entity({old}{leaf})\n" for leaf in leaves)
+    def revision(self, name: str, below: str | None, made: list[str], ups: str, downs: str) -> None:
         (self.place / "migrations" / "versions" / f"{name}.py").write_text(
             "from alembic import op\nfrom alembic_utils.pg_function import PGFunction\n\n"
-            f"revision = {name!r}\ndown_revision = {below!r}\n\n"
+            f"revision, down_revision = {name!r}, {below!r}\n\n"
             f"{''.join(made)}\ndef upgrade():\n{ups}\ndef downgrade():\n{downs}"
         )
 
@@ -362,7 +344,7 @@ def downgrade():
         assert self.tools.alembic
         at = self.database
         url = f"postgresql+psycopg://postgres@/{at.name}?host={at.host}"
-        return self.time(self.tools.alembic, "-m", "alembic", *words, env={"BENCH_URL": url})
+        return self.time(self.tools.alembic, "-m", "alembic", *words, BENCH_URL=url)
 
 
 def _entity(variable: str, leaf: str, text: str) -> str:
@@ -378,9 +360,8 @@ PEERS: tuple[type[Peer], ...] = (Procver, PsqlEverything, PsqlByHand, Dbmate, Sq
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("--objects", type=int, default=1000, help="functions (default 1000)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dbmate", default=shutil.which("dbmate"), metavar="PATH")
@@ -390,20 +371,16 @@ def main() -> None:
     place = Path(tempfile.mkdtemp(prefix="procver-peers-"))
     place.chmod(0o755)
     base = embedded.start(place, "postgres")
-    tools = Tools(
-        str(Path(embedded._library().__file__).parent / "pginstall" / "bin" / "psql"),
-        arguments.dbmate, shutil.which("sqitch"), arguments.alembic_python,
-    )  # fmt: skip
+    psql = str(Path(embedded._library().__file__).parent / "pginstall" / "bin" / "psql")
+    tools = Tools(psql, arguments.dbmate, shutil.which("sqitch"), arguments.alembic_python)
     try:
         sources, views = _corpus(arguments.objects)
         template = _database(base, None)
         _execute(template.url, corpus.tables() + views)
         versions = {peer: peer.version(tools) for peer in PEERS}
         present = [peer for peer, version in versions.items() if version]
-        rounds = [
-            _round(place / str(n), template, tools, present, sources, n)
-            for n in range(arguments.rounds)
-        ]
+        count = range(arguments.rounds)
+        rounds = [_round(place / str(n), template, tools, present, sources, n) for n in count]
         _print(rounds, versions, arguments.objects)
         if arguments.autogenerate and versions[Alembic]:
             few = dict(list(sources.items())[: arguments.autogenerate])
@@ -427,10 +404,10 @@ def _corpus(count: int) -> tuple[Sources, str]:
 
 def _round(
     place: Path, template: Database, tools: Tools, peers: list[type[Peer]], sources: Sources, n: int
-) -> dict[tuple[str, str], float | None]:
+) -> Found:
     place.mkdir()
     change = Change.among(sources)
-    found: dict[tuple[str, str], float | None] = {}
+    found: Found = {}
     # Rotated, so that no tool always runs behind the same one.
     for peer_type in peers[n % len(peers) :] + peers[: n % len(peers)]:
         database = _database(template.base, template.name)
@@ -451,18 +428,14 @@ def _round(
     return found
 
 
-def _print(
-    rounds: list[dict[tuple[str, str], float | None]],
-    versions: dict[type[Peer], str | None],
-    count: int,
-) -> None:
-    print(
-        f"{count} functions, {len(rounds)} rounds; medians of wall seconds; x: of procver's in the same round, median (range)\n"
-    )
+def _print(rounds: list[Found], versions: dict[type[Peer], str | None], count: int) -> None:
+    print(f"{count} functions, {len(rounds)} rounds; median wall seconds")
+    print("x: against procver in the same round, median (range)\n")
     print("| tool |" + "".join(f" {name} | x |" for name in RUNS))
     print("|---|" + "---:|---:|" * len(RUNS))
-    rows = {row: None for found in rounds for row, _ in sorted(found, key=_order)}
-    for row in rows:
+    rows = {row for row, _ in rounds[0]}
+    names = [peer.name for peer in PEERS]
+    for row in sorted(rows, key=lambda row: (names.index(row.partition(", publish")[0]), row)):
         cells = ""
         for name in RUNS:
             times = [seconds for found in rounds if (seconds := found[row, name]) is not None]
@@ -475,17 +448,9 @@ def _print(
             shown = f"{statistics.median(ratios):.2g} ({min(ratios):.2g}-{max(ratios):.2g})"
             cells += f" {statistics.median(times):.2f} | {shown} |"
         print(f"| {row} |{cells}")
-    for peer, version in versions.items():
-        if version is None:
-            print(f"| {peer.name} | not installed, or does not start: {peer.install} |")
     print()
     for peer, version in versions.items():
-        if version and peer is not PsqlByHand:
-            print(f"- {peer.name}: {version}")
-
-
-def _order(key: tuple[str, str]) -> int:
-    return next(n for n, peer in reversed(list(enumerate(PEERS))) if key[0].startswith(peer.name))
+        print(f"- {peer.name}: {version or f'not installed, or does not start: {peer.install}'}")
 
 
 def _print_autogenerate(place: Path, template: Database, tools: Tools, sources: Sources) -> None:
@@ -498,9 +463,7 @@ def _print_autogenerate(place: Path, template: Database, tools: Tools, sources: 
     made = next(p for p in (place / "migrations" / "versions").glob("*.py") if p.stem != "first")
     if made.read_text().count("op.replace_entity") != 2 or "1000000" not in made.read_text():
         raise SystemExit(f"autogenerate found something else:\n{made.read_text()[:3000]}")
-    print(
-        f"\nalembic revision --autogenerate, one changed of {len(sources)}: {seconds:.1f} s, before its upgrade"
-    )
+    print(f"\nalembic revision --autogenerate, one changed of {len(sources)}: {seconds:.1f} s")
 
 
 def _database(base: str, template: str | None) -> Database:
@@ -526,9 +489,8 @@ def _write_sources(folder: Path, sources: Sources) -> None:
 
 def _first_line(*words: str) -> str | None:
     """Return the first line that a command prints, or None where it is missing or fails."""
-    environment = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip().splitlines()[0]
