@@ -7,8 +7,7 @@ unqualified call of one of these is most likely not a call of a managed function
 
 from __future__ import annotations
 
-BUILTINS = frozenset(
-    """
+_NAMES = """
     abbrev abs acldefault aclexplode acos acosd acosh age amvalidate any_value area array_agg
     array_append_support array_dims array_fill array_length array_lower array_ndims array_position
     array_positions array_prepend_support array_remove array_replace array_reverse array_sample
@@ -158,5 +157,6 @@ BUILTINS = frozenset(
     window_percent_rank_support window_rank_support window_row_number_support xid xml
     xml_is_well_formed xml_is_well_formed_content xml_is_well_formed_document xmlagg xmlcomment
     xmltext xmlvalidate xpath xpath_exists
-    """.split()
-)
+"""
+
+BUILTINS = frozenset(_NAMES.split())
