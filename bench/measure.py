@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-import time
+import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
+
+# A child's peak memory counts from its parent's at the moment of the fork: so the parent is a small one.
+_LAUNCH = """
+import json, os, sys, time
+started = time.monotonic()
+pid = os.fork()
+if pid == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+_, status, usage = os.wait4(pid, 0)
+cost = [time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]
+with open(sys.argv[1], "w") as file:
+    json.dump(cost, file)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 
 class Cost(NamedTuple):
@@ -19,16 +35,13 @@ class Cost(NamedTuple):
 
 def run(*words: str, cwd: Path, env: dict[str, str] | None = None) -> Cost:
     """Run a command to its end; its output is shown only if it fails."""
-    started = time.monotonic()
-    with subprocess.Popen(
-        words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, **(env or {})},
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(words)} failed:\n{output.decode(errors='replace')[-3000:]}")
-    wall = time.monotonic() - started
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    with tempfile.NamedTemporaryFile("r") as file:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _LAUNCH, file.name, *words],
+            cwd=cwd, env={**os.environ, **(env or {})}, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        if done.returncode:
+            text = done.stdout.decode(errors="replace")[-3000:]
+            raise SystemExit(f"{' '.join(words)} failed:\n{text}")
+        return Cost(*json.load(file))
