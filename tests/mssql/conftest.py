@@ -170,7 +170,9 @@ def empty() -> Iterator[Place]:
 def shared() -> Iterator[Place]:
     """A database with a registry: setting one up takes Babelfish seconds."""
     with new_database() as made:
-        made.open().install()
+        database = made.open()
+        database.install()
+        database.close()
         yield made
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -50,16 +49,21 @@ def test_a_lock_is_waited_for(
     place: Place, database: MssqlDatabase, known: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[int] = []
-    monkeypatch.setattr(mssql, "_pause", lambda attempt: (pauses.append(attempt), time.sleep(0.1)))
     place.sql("CREATE TABLE dbo.t (id int)")
     reader = place.plain()
     reader.execute("BEGIN TRANSACTION; INSERT dbo.t (id) VALUES (1)")
+
+    def pause(attempt: int) -> None:
+        pauses.append(attempt)
+        if attempt == 2:
+            reader.execute("COMMIT TRANSACTION")
+
+    monkeypatch.setattr(mssql, "_pause", pause)
     found = known()
     impatient = place.open(lock_timeout=0.3)
-    threading.Timer(1.0, lambda: reader.execute("COMMIT TRANSACTION")).start()
     unit = Unit((Ddl("DROP TABLE dbo.t"),))
     assert list(impatient.run(found.project_id, found.generation, [unit])) == [0]
-    assert pauses
+    assert pauses == [1, 2]
     impatient.close()
     reader.close()
 

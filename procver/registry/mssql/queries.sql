@@ -269,8 +269,10 @@ DECLARE @whole nvarchar(max) = (
     FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON, wholly bit) i WHERE i.wholly = 1);
 SET @sql = (
     SELECT STRING_AGG(CAST(
-               N'REVOKE ' + REPLACE(REPLACE(JSON_VALUE(e.value, '$[1]'), N'DENY ', N''), N'REVOKE ', N'') + N' ON ' + p.thing
-               + N' FROM ' + QUOTENAME(CASE WHEN LEFT(e.value, 5) = N'[null' THEN N'public' ELSE JSON_VALUE(e.value, '$[0]') END) + N' CASCADE' AS nvarchar(max)), N'; ')
+               N'REVOKE ' + REPLACE(REPLACE(JSON_VALUE(e.value, '$[1]') COLLATE DATABASE_DEFAULT, N'DENY ', N''), N'REVOKE ', N'')
+               + N' ON ' + p.thing + N' FROM '
+               + QUOTENAME(CASE WHEN LEFT(e.value, 5) = N'[null' THEN N'public' ELSE JSON_VALUE(e.value, '$[0]') END
+                           COLLATE DATABASE_DEFAULT) + N' CASCADE' AS nvarchar(max)), N'; ')
     FROM procver.privileges(@whole) q
     JOIN procver.parts(@whole) p ON p.[schema] = q.[schema] AND p.leaf = q.leaf AND p.kind = q.kind
     CROSS APPLY OPENJSON(q.privileges, '$[0].acl') e);
@@ -287,20 +289,23 @@ SET @sql = (
           CROSS APPLY (
               SELECT y.grantee, y.grantable, y.verb, y.place,
                      SUBSTRING(y.said, LEN(y.verb + N'.'), LEN(y.said) - LEN(y.verb + N'.') - LEN(y.place) + 1) AS what
-              FROM (SELECT CASE WHEN LEFT(e.value, 5) = N'[null' THEN N'public' ELSE JSON_VALUE(e.value, '$[0]') END AS grantee, JSON_VALUE(e.value, '$[1]') AS said,
-                           JSON_VALUE(e.value, '$[2]') AS grantable,
-                           CASE WHEN LEFT(JSON_VALUE(e.value, '$[1]'), 5) = N'DENY ' THEN N'DENY '
-                                WHEN LEFT(JSON_VALUE(e.value, '$[1]'), 7) = N'REVOKE ' THEN N'REVOKE ' ELSE N'' END AS verb,
-                           CASE WHEN CHARINDEX(N' ([', JSON_VALUE(e.value, '$[1]')) = 0 THEN N''
-                                ELSE SUBSTRING(JSON_VALUE(e.value, '$[1]'), CHARINDEX(N' ([', JSON_VALUE(e.value, '$[1]')), 300)
-                           END AS place
-                    FROM OPENJSON(i.acl) e) y) w) g
+              FROM (SELECT z.grantee, z.grantable, z.said,
+                           CASE WHEN LEFT(z.said, 5) = N'DENY ' THEN N'DENY '
+                                WHEN LEFT(z.said, 7) = N'REVOKE ' THEN N'REVOKE ' ELSE N'' END AS verb,
+                           CASE WHEN CHARINDEX(N' ([', z.said) = 0 THEN N''
+                                ELSE SUBSTRING(z.said, CHARINDEX(N' ([', z.said), 300) END AS place
+                    FROM (SELECT CASE WHEN LEFT(e.value, 5) = N'[null' THEN N'public' ELSE JSON_VALUE(e.value, '$[0]') END
+                                     COLLATE DATABASE_DEFAULT AS grantee,
+                                 JSON_VALUE(e.value, '$[1]') COLLATE DATABASE_DEFAULT AS said,
+                                 JSON_VALUE(e.value, '$[2]') COLLATE DATABASE_DEFAULT AS grantable
+                          FROM OPENJSON(i.acl) e) z) y) w) g
     WHERE g.what IS NOT NULL AND g.what COLLATE Latin1_General_100_BIN2 NOT LIKE N'%[^A-Za-z ]%'
       AND (g.grantee = N'public'
            OR (g.grantee NOT IN (N'dbo', N'sys', N'INFORMATION_SCHEMA')
                AND DATABASE_PRINCIPAL_ID(g.grantee) NOT IN (COALESCE(g.owner, -1), DATABASE_PRINCIPAL_ID(USER_NAME()))))
       AND (g.place = N'' OR EXISTS (SELECT 1 FROM sys.columns c
-                                    WHERE c.object_id = g.object_id AND N' (' + QUOTENAME(c.name) + N')' = g.place)));
+                                    WHERE c.object_id = g.object_id
+                                      AND N' (' + QUOTENAME(c.name) COLLATE DATABASE_DEFAULT + N')' = g.place)));
 IF @sql IS NOT NULL EXEC sp_executesql @sql
 
 -- name: describe
@@ -347,9 +352,9 @@ DECLARE @sql nvarchar(max) = (
           AND COALESCE(c.name, a.name, N'') COLLATE DATABASE_DEFAULT = COALESCE(w.item, N'') COLLATE DATABASE_DEFAULT)
       AND (w.part IS NULL
            OR (w.part = N'COLUMN' AND EXISTS (SELECT 1 FROM sys.columns c
-                                              WHERE c.object_id = p.object_id AND c.name = w.item))
+                                              WHERE c.object_id = p.object_id AND c.name COLLATE DATABASE_DEFAULT = w.item))
            OR (w.part = N'PARAMETER' AND EXISTS (SELECT 1 FROM sys.all_parameters a
-                                                 WHERE a.object_id = p.object_id AND a.name = w.item))));
+                                                 WHERE a.object_id = p.object_id AND a.name COLLATE DATABASE_DEFAULT = w.item))));
 IF @sql IS NOT NULL EXEC sp_executesql @sql
 
 -- name: add_versions
