@@ -28,7 +28,7 @@ class Server:
 
 
 def running_server(url: str) -> Server:
-    """Return the server that ``url`` reaches; its user must be a superuser, its database does not matter."""
+    """Return the server that ``url`` reaches; its user must be the superuser postgres, its database does not matter."""
     parts = urlsplit(url.replace("{", "{{").replace("}", "}}"))
     return Server(urlunsplit(parts._replace(path="/{database}")), None)
 

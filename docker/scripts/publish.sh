@@ -4,7 +4,7 @@
 # usage: publish.sh RELEASE
 set -eu
 release=$1
-sample=/sample/release-$release
+sample=${SAMPLE:-/sample}/release-$release
 mapping=release-$release.json
 
 if [ -f "$mapping" ]; then
