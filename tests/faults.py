@@ -248,7 +248,7 @@ class Paused:
 
     dialect = "postgresql"
 
-    def __init__(self, database: Database, at: int, meanwhile: Callable[[], None]) -> None:
+    def __init__(self, database: Database, at: int, meanwhile: Callable[[], object]) -> None:
         self._database, self._left, self._meanwhile = database, at, meanwhile
 
     def _tick(self) -> None:

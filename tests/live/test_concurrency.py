@@ -246,6 +246,48 @@ def test_publish_against_gc(workshop: Workshop) -> None:
         actors[0].check()
 
 
+@pytest.fixture
+def ripe(workshop: Workshop) -> Workshop:
+    """The contents of a retired release, ripe for dropping, lie in a checkout once more."""
+    workshop.configure(more=GC_NOW)
+    workshop.publish("1")
+    workshop.run("release", "activate", "1")
+    workshop.write(things=WIDER)
+    workshop.publish("2")
+    workshop.run("release", "activate", "2")
+    workshop.run("release", "retire", "2")
+    workshop.run("gc", "--apply")
+    return workshop
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_gc_in_the_middle_of_a_publish(ripe: Workshop, at: int) -> None:
+    with crew(ripe, 2) as (ann, bob):
+        ann.database = Paused(ann.database, at, bob.collect)
+        ann.publish("3")
+        assert answer(ripe, "3") == NEW
+        bob.check()
+        assert bob.collect().drop == bob.collect().drop == ()
+
+
+@pytest.mark.parametrize("verb", ["publish", "activate"])
+@pytest.mark.parametrize("at", range(1, 9))
+def test_somebody_wants_in_the_middle_of_gc_what_it_drops(
+    ripe: Workshop, at: int, verb: str
+) -> None:
+    with crew(ripe, 2) as (ann, bob):
+        wanted, want = ("3", bob.publish) if verb == "publish" else ("2", bob.activate)
+        came: list[object] = []
+        ann.database = Paused(ann.database, at, lambda: came.append(want(wanted)))
+        ann.collect()
+        if not came:
+            want(wanted)
+        assert answer(ripe, wanted) == NEW
+        bob.check()
+        assert bob.collect().drop == bob.collect().drop == ()
+        assert answer(ripe, wanted) == NEW
+
+
 def test_two_gc_at_once_share_the_work(workshop: Workshop) -> None:
     workshop.configure(more=GC_NOW)
     workshop.publish("1")
@@ -350,7 +392,10 @@ def test_gc_lets_go_of_what_a_transaction_still_reads(
         Caller(workshop.url, "SELECT count(*) FROM app.things_1", [(3,)]) as late,
     ):
         assert len(reader.execute("SELECT * FROM app.things_1").fetchall()) == 3
+        give_up = threading.Timer(15, reader.close)  # fail rather than hang
+        give_up.start()
         done = actor.collect()
+        give_up.cancel()
         assert {drop.version.physical for drop in done.drop} == {
             "app.find_things_1", "app.count_things_1",
         }  # fmt: skip

@@ -355,7 +355,17 @@ class Shop(RuleBasedStateMachine):
 
     @initialize()
     def first(self) -> None:
-        self.alone(self.publishing(self.actors[0], "r1", False), self.actors[0])
+        """A rollout that is over: the new release needs a version by its pin alone, which the old one brought."""
+        ann, bob = self.actors
+        self.alone(self.publishing(ann, "r1", False), ann)
+        self.alone(self.activating(ann, "r1", None, False), ann)
+        self.look()
+        pinned = Edit(1, ("base", "mid"), 1)
+        ann.sources = ann.sources | {"base": Edit(1), "leaf": pinned}
+        self.alone(self.publishing(ann, "r2", True), ann)
+        self.alone(self.activating(ann, "r2", "web-1", False), ann)
+        self.alone(self.retiring(ann, "r1", None), ann)
+        bob.sources = dict(ann.sources)
 
     @rule(who=st.integers(0, 1), data=st.data())
     def act(self, who: int, data: st.DataObject) -> None:
