@@ -6,6 +6,7 @@ what the registry says of it can never part.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ BATCH_OBJECTS = 250
 
 BATCH_CHARACTERS = 1_000_000
 """Text sent in one transaction, about."""
+
+_INDEXED = re.compile(r"\bCLUSTERED\s+INDEX\b", re.IGNORECASE)
 
 
 class NewVersion(NamedTuple):
@@ -57,6 +60,11 @@ class NewVersion(NamedTuple):
     def alone(self) -> bool:
         """Whether it has session settings."""
         return any(role == SETTING for _, role in self.definition)
+
+    @property
+    def indexed(self) -> bool:
+        """Whether it is an indexed view: what reads it may say NOEXPAND, which needs the index to be there."""
+        return any(role == AFTER and _INDEXED.search(text) for text, role in self.definition)
 
     def as_row(self) -> dict[str, Any]:
         """Return what the registry keeps of it."""
@@ -152,7 +160,8 @@ def _batch(project_id: int, source: _Ahead, subjects: list[Subject]) -> Iterator
         awaited.update(version.awaits)
         awaited.discard((version.label, version.number))
         # A cycle stays in one transaction: its bodies can only be checked when all of them are there.
-        full = (len(batch) >= BATCH_OBJECTS or size >= BATCH_CHARACTERS) and not awaited
+        full = len(batch) >= BATCH_OBJECTS or size >= BATCH_CHARACTERS or version.indexed
+        full = full and not awaited
         # Settings end with their transaction, so a version that has some gets one of its own.
         end = full or source.next is None or version.alone or source.next.alone
         if unchecked and (end or not (source.next and source.next.deferred)):

@@ -128,6 +128,31 @@ def test_settings_of_a_file_hold_in_its_own_unit_and_are_set_back() -> None:
     ]  # fmt: skip
 
 
+def test_an_index_is_there_before_what_may_name_it() -> None:
+    wire = Wire()
+    index = "CREATE UNIQUE CLUSTERED INDEX ix ON dbo.a_1 (x)"
+    versions = [
+        version(
+            "a", "view", "CREATE VIEW dbo.a_1 WITH SCHEMABINDING AS SELECT 1 AS x", after=(index,)
+        ),
+        version("b", "view", "CREATE VIEW dbo.b_1 AS SELECT x FROM dbo.a_1 WITH (NOEXPAND)"),
+    ]
+    run(wire, writing.creation(7, versions, []))
+    assert wire.sent.index(index) < wire.sent.index(versions[1].definition[0][0])
+
+
+def test_babelfish_is_spared_grants_on_types(caplog: pytest.LogCaptureFixture) -> None:
+    grant = "-- for the app\nGRANT EXECUTE ON TYPE::dbo.Wanted_1 TO app"
+    made = version("Wanted", "table_type", TYPE, after=(grant,))
+    for babelfish in (True, False):
+        wire = Wire()
+        spoken = database(wire)
+        spoken.server = spoken.server._replace(babelfish=babelfish)
+        list(spoken.run(7, 40, writing.creation(7, [made], [])))
+        assert (grant in wire.sent) is not babelfish
+    assert "left out, Babelfish has no grants on types" in caplog.text
+
+
 def test_nothing_is_sent_for_checks_that_t_sql_defers_by_itself() -> None:
     wire = Wire()
     loop = version("a", "procedure", "CREATE PROC dbo.a_1 AS EXEC dbo.a_1")._replace(deferred=True)
