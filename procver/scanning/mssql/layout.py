@@ -379,7 +379,7 @@ class _Reader:
 
     def _drop(self, unit: Unit, lo: int, hi: int, own: Header) -> None:
         names = dropped_names(unit.folded, lo, hi)
-        if len(names) != 1 or len(names[0]) > 2:
+        if len(names) != 1 or len(names[0]) not in (1, 2):
             raise refused(unit, lo, hi)
         parts = names[0]
         schema = self.default_schema if len(parts) == 1 else parts[0]

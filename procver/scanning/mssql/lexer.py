@@ -184,9 +184,9 @@ class _Shaping(_Remembering):
 
 class _Naming(_Remembering):
     def make(self, token: str) -> str:
-        if token[0] == "[" and len(token) > 1:
+        if token[:1] == "[" and len(token) > 1:
             return token[1:-1].replace("]]", "]")
-        return token if token[0] != "@" and _is_word_token(token) else ""
+        return token if token and token[0] != "@" and _is_word_token(token) else ""
 
 
 class _Reading(_Remembering):

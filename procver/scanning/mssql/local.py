@@ -40,10 +40,11 @@ def decide_locally(unit: Unit, names: Names, at: list[int]) -> dict[int, Found] 
         after = toks[i + 1] if i + 1 < size else ""
         before = toks[i - 1]
         if before != ".":
-            if before in _BEFORE_COLUMN and after not in (".", "(", "::"):
-                continue
-            return None
-        if after == "." or toks[i - 3] == ".":
+            is_called = before == "=" and toks[i - 3] in _EXECUTE
+            if before not in _BEFORE_COLUMN or is_called or after in (".", "(", "::"):
+                return None
+            continue
+        if after == "." or "." in (toks[i - 2], toks[i - 3]):
             return None
         pair = toks[i - 2], toks[i]
         if pair not in seen:

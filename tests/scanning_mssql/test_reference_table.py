@@ -1,0 +1,255 @@
+"""The rows of the table "References: what to rewrite" that concern T-SQL."""
+
+from __future__ import annotations
+
+import pytest
+
+from procver.objects import Kind, Managed, Name
+from tests.scanning_mssql.shop import SCANNER, analyse, body_rules, in_body, managed, sent
+
+AS_IT_IS = None
+
+BODIES = [
+    ("1", "SELECT v.a FROM dbo.v", "SELECT v_2.a FROM dbo.v_2"),
+    ("1-everywhere",
+     "SELECT v.*, SUM(v.a) FROM v WHERE v.b > 1 GROUP BY v.c HAVING v.c = 2 ORDER BY v.d",
+     "SELECT v_2.*, SUM(v_2.a) FROM v_2 WHERE v_2.b > 1 GROUP BY v_2.c HAVING v_2.c = 2 ORDER BY v_2.d"),
+    ("1-subquery", "SELECT (SELECT MAX(x.a) FROM x WHERE x.b = v.b) FROM dbo.v",
+     "SELECT (SELECT MAX(x.a) FROM x WHERE x.b = v_2.b) FROM dbo.v_2"),
+    ("1-inner-alias", "SELECT (SELECT v.a FROM x AS v) FROM dbo.v",
+     "SELECT (SELECT v.a FROM x AS v) FROM dbo.v_2"),
+    ("1-next-statement", "SELECT v.a FROM dbo.v SELECT v.a FROM x AS v",
+     "SELECT v_2.a FROM dbo.v_2 SELECT v.a FROM x AS v"),
+    ("1-union", "SELECT v.a FROM v UNION ALL SELECT v.a FROM x v",
+     "SELECT v_2.a FROM v_2 UNION ALL SELECT v.a FROM x v"),
+    ("1-case", "SELECT 1 FROM a JOIN dbo.v ON CASE WHEN v.a = 1 THEN 2 ELSE 3 END = a.b, dbo.w WHERE w.a = v.a",
+     "SELECT 1 FROM a JOIN dbo.v_2 ON CASE WHEN v_2.a = 1 THEN 2 ELSE 3 END = a.b, dbo.w_2 WHERE w_2.a = v_2.a"),
+    ("1-function", "SELECT tvf.a FROM dbo.tvf(1)", "SELECT tvf_2.a FROM dbo.tvf_2(1)"),
+    ("1-methods",
+     "SELECT v.doc.value('(/a)[1]', 'int') FROM dbo.v CROSS APPLY v.doc.nodes('/x') AS n(c)",
+     "SELECT v_2.doc.value('(/a)[1]', 'int') FROM dbo.v_2 CROSS APPLY v_2.doc.nodes('/x') AS n(c)"),
+    ("2", "SELECT dbo.v.a, dbo.v.* FROM dbo.v", "SELECT dbo.v_2.a, dbo.v_2.* FROM dbo.v_2"),
+    ("3", "SELECT v.a FROM other AS v", AS_IT_IS),
+    ("3-managed", "SELECT v.a FROM dbo.w v WHERE v.b = 1", "SELECT v.a FROM dbo.w_2 v WHERE v.b = 1"),
+    ("3-itself", "SELECT v.a FROM dbo.v v", "SELECT v.a FROM dbo.v_2 v"),
+    ("3-derived", "SELECT v.a FROM (SELECT 1 a) v JOIN (VALUES (1)) AS w(a) ON v.a = w.a", AS_IT_IS),
+    ("3-late", "SELECT v.a FROM x (NOLOCK) AS v JOIN y WITH (NOLOCK) w ON w.a = v.a", AS_IT_IS),
+    ("3-table-variable", "SELECT v.a FROM @t AS v JOIN @x.nodes('/a') w(c) ON w.c.exist('.') = v.a", AS_IT_IS),
+    ("3-label", "SELECT 1 FROM dbo.w\nv: GOTO v", "SELECT 1 FROM dbo.w_2\nv: GOTO v"),
+    ("9", "WITH v AS (SELECT * FROM v) SELECT v.a FROM v", AS_IT_IS),
+    ("9-columns", "WITH v (a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM v) SELECT * FROM v", AS_IT_IS),
+    ("9-schema", "WITH v AS (SELECT * FROM dbo.v) SELECT * FROM v", "WITH v AS (SELECT * FROM dbo.v_2) SELECT * FROM v"),
+    ("9-order", "WITH a AS (SELECT * FROM v), v AS (SELECT 1 b) SELECT * FROM v; SELECT * FROM v",
+     "WITH a AS (SELECT * FROM v_2), v AS (SELECT 1 b) SELECT * FROM v; SELECT * FROM v_2"),
+    ("9-dml", "WITH v AS (SELECT 1 a) INSERT w (a) SELECT a FROM v WHERE EXISTS (SELECT 1 FROM v)",
+     "WITH v AS (SELECT 1 a) INSERT w_2 (a) SELECT a FROM v WHERE EXISTS (SELECT 1 FROM v)"),
+    ("9-update", "WITH v AS (SELECT * FROM w) UPDATE v SET a = 1 DELETE v",
+     "WITH v AS (SELECT * FROM w_2) UPDATE v SET a = 1 DELETE v_2"),
+    ("9-namespaces", "WITH XMLNAMESPACES ('u' AS v), v AS (SELECT 1 a) SELECT * FROM v", AS_IT_IS),
+    ("11", "EXEC dbo.x; EXEC x", "EXEC dbo.x_3; EXEC x_3"),
+    ("14-managed", "DECLARE @t dbo.Things, @u AS Things", "DECLARE @t dbo.Things_2, @u AS Things_2"),
+    ("14-alias", "SELECT @a Things, @b AS Things", AS_IT_IS),
+    ("14-other", "DECLARE @t dbo.OtherThings", AS_IT_IS),
+    ("15", "UPDATE words SET words.Metaphone = dbo.Metaphone(@x)",
+     "UPDATE words SET words.Metaphone = dbo.Metaphone_2(@x)"),
+    ("16", "SELECT a AS [strip], fn = (SELECT 1), status = 'x', tvf = dbo.fn(1)",
+     "SELECT a AS [strip], fn = (SELECT 1), status = 'x', tvf = dbo.fn_2(1)"),
+    ("17", "BEGIN TRANSACTION User_DeleteById; SAVE TRAN v; COMMIT TRANSACTION User_DeleteById", AS_IT_IS),
+    ("18", "INSERT #t(ExpectException, v) SELECT ExpectException, v FROM #t", AS_IT_IS),
+    ("18-create", "CREATE TABLE #t (v int, fn dbo.v, a AS dbo.fn(1))", "CREATE TABLE #t (v int, fn dbo.v, a AS dbo.fn_2(1))"),
+    ("19", "SELECT * FROM WebApi.Suppliers s JOIN Purchasing.Suppliers p ON p.a = s.a",
+     "SELECT * FROM WebApi.Suppliers_2 s JOIN Purchasing.Suppliers p ON p.a = s.a"),
+    ("20", "EXEC @rc = dbo.sp; INSERT t EXEC dbo.sp; EXECUTE @rc=dbo.fn 1",
+     "EXEC @rc = dbo.sp_2; INSERT t EXEC dbo.sp_2; EXECUTE @rc=dbo.fn_2 1"),
+    ("20-bare", "EXEC sp; EXEC @rc = spLog 'x'", "EXEC sp_2; EXEC @rc = spLog_2 'x'"),
+    ("21", "EXEC[dbo].[sp];EXECUTE[sp]", "EXEC[dbo].[sp_2];EXECUTE[sp_2]"),
+    ("22", "EXEC dbo.spLog vThings, @a = v", "EXEC dbo.spLog_2 vThings, @a = v"),
+    ("23", "EXEC dbo.sp;2", "EXEC dbo.sp_2;2"),
+    ("24", "EXEC otherdb.dbo.sp; EXEC db..sp; EXEC srv.db.dbo.sp", AS_IT_IS),
+    ("24-from", "SELECT a, db.dbo.fn(1), v.b FROM db.dbo.v", AS_IT_IS),
+    ("25", "SELECT OBJECT_ID(N'dbo.sp'); EXEC ('SELECT * FROM v')", AS_IT_IS),
+    ("26", "SELECT * FROM dbo . /*c*/ [v], DBO.V w", "SELECT * FROM dbo . /*c*/ [v_2], DBO.v_2 w"),
+    ("26-quotes", 'SELECT "v".a, [V].b FROM "dbo"."v"', 'SELECT "v_2".a, [v_2].b FROM "dbo"."v_2"'),
+    ("27", "SELECT * FROM [dbo.v], dbo.[a.b], dbo.[odd ]]name]",
+     "SELECT * FROM [dbo.v], dbo.[a.b_2], dbo.[odd ]]name_2]"),
+    ("28", "select * from Dbo.VTHINGS", "select * from Dbo.vThings_2"),
+    ("31", "SELECT * FROM dbo.tvf(1) fn(i) CROSS APPLY dbo.tvf(fn.i) v",
+     "SELECT * FROM dbo.tvf_2(1) fn(i) CROSS APPLY dbo.tvf_2(fn.i) v"),
+    ("31-bare", "SELECT fn(1), * FROM tvf(2)", "SELECT fn(1), * FROM tvf_2(2)"),
+    ("32", "SELECT * FROM a, dbo.v, ((dbo.w JOIN v x ON 1 = 1) JOIN c ON w.a = x.a)",
+     "SELECT * FROM a, dbo.v_2, ((dbo.w_2 JOIN v_2 x ON 1 = 1) JOIN c ON w_2.a = x.a)"),
+    ("33", "SELECT 1 FROM dbo.v (NOLOCK) JOIN w WITH (NOLOCK, INDEX(v)) ON w.a = v.a; INSERT dbo.v (c, v) VALUES (1, 2)",
+     "SELECT 1 FROM dbo.v_2 (NOLOCK) JOIN w_2 WITH (NOLOCK, INDEX(v)) ON w_2.a = v_2.a; INSERT dbo.v_2 (c, v) VALUES (1, 2)"),
+    ("39", "DROP FUNCTION dbo.fn; DROP VIEW IF EXISTS a, dbo.v", AS_IT_IS),
+    ("40", "SELECT\xa0*\xa0FROM\u3000dbo.v\xa0w", "SELECT\xa0*\xa0FROM\u3000dbo.v_2\xa0w"),
+    ("41", "PRINT 'x\ngo\n' /*\nGO\n*/ EXEC dbo.sp", "PRINT 'x\ngo\n' /*\nGO\n*/ EXEC dbo.sp_2"),
+    ("44", "SELECT * FROM dbo.v_1; EXEC sp_2", AS_IT_IS),
+    ("types", "UPDATE dbo.Things SET a = 1", AS_IT_IS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), [c[1:] for c in BODIES], ids=[c[0] for c in BODIES])
+def test_bodies(text: str, expected: str | None) -> None:
+    assert in_body(text) == (text if expected is None else expected)
+
+
+STATEMENTS = [
+    ("update", "UPDATE v SET v.x = 1", "UPDATE v_2 SET v_2.x = 1"),
+    ("update-from", "UPDATE v SET v.x = 1 FROM dbo.v JOIN w ON v.a = w.a",
+     "UPDATE v_2 SET v_2.x = 1 FROM dbo.v_2 JOIN w_2 ON v_2.a = w_2.a"),
+    ("update-alias", "UPDATE v SET x = 1 FROM other v", AS_IT_IS),
+    ("update-top", "UPDATE TOP (5) PERCENT dbo.v SET x = dbo.fn(v.y)", "UPDATE TOP (5) PERCENT dbo.v_2 SET x = dbo.fn_2(v_2.y)"),
+    ("update-column", "IF UPDATE(v) SELECT 1", AS_IT_IS),
+    ("update-statistics", "UPDATE STATISTICS dbo.v", "UPDATE STATISTICS dbo.v_2"),
+    ("delete", "DELETE FROM v WHERE v.a = 1", "DELETE FROM v_2 WHERE v_2.a = 1"),
+    ("delete-alias", "DELETE a FROM dbo.v a WHERE a.x = 1", "DELETE a FROM dbo.v_2 a WHERE a.x = 1"),
+    ("delete-other", "DELETE v FROM other AS v", AS_IT_IS),
+    ("delete-output", "DELETE dbo.v OUTPUT deleted.a INTO dbo.w (a) WHERE v.a = 1",
+     "DELETE dbo.v_2 OUTPUT deleted.a INTO dbo.w_2 (a) WHERE v_2.a = 1"),
+    ("insert", "INSERT INTO v (a) OUTPUT inserted.a INTO w SELECT a FROM dbo.tvf(1)",
+     "INSERT INTO v_2 (a) OUTPUT inserted.a INTO w_2 SELECT a FROM dbo.tvf_2(1)"),
+    ("select-into", "SELECT a INTO dbo.v FROM w", "SELECT a INTO dbo.v FROM w_2"),
+    ("merge", "MERGE INTO dbo.v AS w USING (SELECT v.a FROM v) s ON s.a = w.a WHEN MATCHED AND w.b = 1 THEN"
+     " UPDATE SET w.a = s.a WHEN NOT MATCHED THEN INSERT (a) VALUES (s.a) OUTPUT $action INTO dbo.w;",
+     "MERGE INTO dbo.v_2 AS w USING (SELECT v_2.a FROM v_2) s ON s.a = w.a WHEN MATCHED AND w.b = 1 THEN"
+     " UPDATE SET w.a = s.a WHEN NOT MATCHED THEN INSERT (a) VALUES (s.a) OUTPUT $action INTO dbo.w_2;"),
+    ("merge-bare", "MERGE v USING w ON v.a = w.a WHEN MATCHED THEN DELETE;",
+     "MERGE v_2 USING w_2 ON v_2.a = w_2.a WHEN MATCHED THEN DELETE;"),
+    ("merge-join", "SELECT 1 FROM v INNER MERGE JOIN w ON v.a = w.a OPTION (MERGE JOIN)",
+     "SELECT 1 FROM v_2 INNER MERGE JOIN w_2 ON v_2.a = w_2.a OPTION (MERGE JOIN)"),
+    ("cursor", "DECLARE v CURSOR FOR SELECT a FROM dbo.v FOR UPDATE OF a; OPEN v; FETCH NEXT FROM v INTO @x; CLOSE v",
+     "DECLARE v CURSOR FOR SELECT a FROM dbo.v_2 FOR UPDATE OF a; OPEN v; FETCH NEXT FROM v INTO @x; CLOSE v"),
+    ("offset", "SELECT v.a FROM v ORDER BY v.a OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY",
+     "SELECT v_2.a FROM v_2 ORDER BY v_2.a OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY"),
+    ("trim", "SELECT TRIM('x' FROM v.a) FROM dbo.w AS v WHERE a IS NOT DISTINCT FROM v.b",
+     "SELECT TRIM('x' FROM v.a) FROM dbo.w_2 AS v WHERE a IS NOT DISTINCT FROM v.b"),
+    ("pivot", "SELECT * FROM dbo.v PIVOT (SUM(v) FOR status IN ([a], [b])) AS p",
+     "SELECT * FROM dbo.v_2 PIVOT (SUM(v) FOR status IN ([a], [b])) AS p"),
+    ("json", "SELECT v.a FROM OPENJSON(@x) WITH (v int '$.v', w dbo.v) AS v, dbo.w",
+     "SELECT v.a FROM OPENJSON(@x) WITH (v int '$.v', w dbo.v) AS v, dbo.w_2"),
+    ("temporal", "SELECT v.a FROM dbo.w FOR SYSTEM_TIME AS OF @d AS v JOIN vThings FOR SYSTEM_TIME BETWEEN @a AND @b ON 1 = 1",
+     "SELECT v.a FROM dbo.w_2 FOR SYSTEM_TIME AS OF @d AS v JOIN vThings_2 FOR SYSTEM_TIME BETWEEN @a AND @b ON 1 = 1"),
+    ("text-search", "SELECT 1 FROM CONTAINSTABLE(dbo.v, *, 'x') AS k JOIN v ON v.id = k.[KEY]",
+     "SELECT 1 FROM CONTAINSTABLE(dbo.v_2, *, 'x') AS k JOIN v_2 ON v_2.id = k.[KEY]"),
+    ("keyword-name", "SELECT [output].a FROM [Output] JOIN [order] ON [order].a = 1",
+     "SELECT [Output_2].a FROM [Output_2] JOIN [order_2] ON [order_2].a = 1"),
+    ("values", "SELECT * FROM (VALUES (dbo.fn(1)), ((SELECT MAX(v.a) FROM v))) AS v(a)",
+     "SELECT * FROM (VALUES (dbo.fn_2(1)), ((SELECT MAX(v_2.a) FROM v_2))) AS v(a)"),
+    ("default-column", "ALTER TABLE t ADD CONSTRAINT v DEFAULT dbo.fn() FOR w", "ALTER TABLE t ADD CONSTRAINT v DEFAULT dbo.fn_2() FOR w"),
+    ("index", "CREATE INDEX v ON dbo.w (v); DROP INDEX v ON dbo.w", "CREATE INDEX v ON dbo.w_2 (v); DROP INDEX v ON dbo.w_2"),
+    ("revoke", "REVOKE SELECT ON OBJECT::dbo.v FROM w", "REVOKE SELECT ON OBJECT::dbo.v_2 FROM w"),
+    ("execute-as", "EXECUTE AS USER = 'v'; EXEC dbo.sp; REVERT", "EXECUTE AS USER = 'v'; EXEC dbo.sp_2; REVERT"),
+    ("result-sets", "EXEC dbo.sp WITH RESULT SETS ((v int, w int))", "EXEC dbo.sp_2 WITH RESULT SETS ((v int, w int))"),
+    ("schema-as-alias", "SELECT dbo.v, dbo.w FROM t AS dbo", AS_IT_IS),
+    ("column-called-so", "SELECT status, v, t.fn, t.v FROM dbo.status, t ORDER BY status",
+     "SELECT status, v, t.fn, t.v FROM dbo.status_2, t ORDER BY status"),
+    ("numbers", "SELECT 1FROM dbo.v", "SELECT 1FROM dbo.v_2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [c[1:] for c in STATEMENTS], ids=[c[0] for c in STATEMENTS]
+)
+def test_statements(text: str, expected: str | None) -> None:
+    assert in_body(text) == (text if expected is None else expected)
+
+
+HEADS = [
+    ("parameter", "CREATE PROC dbo.x (@t dbo.Things READONLY, @u [Things] READONLY) AS SELECT 1",
+     "CREATE PROC dbo.x_3 (@t dbo.Things_2 READONLY, @u [Things_2] READONLY) AS SELECT 1"),
+    ("parameter-other", "CREATE PROC dbo.x @t other.Things READONLY, @v AS int = v AS SELECT 1",
+     "CREATE PROC dbo.x_3 @t other.Things READONLY, @v AS int = v AS SELECT 1"),
+    ("scalar", "CREATE FUNCTION dbo.x (@v int) RETURNS int AS BEGIN RETURN dbo.x(@v - 1) END",
+     "CREATE FUNCTION dbo.x_3 (@v int) RETURNS int AS BEGIN RETURN dbo.x_3(@v - 1) END"),
+    ("inline", "CREATE FUNCTION x () RETURNS TABLE WITH SCHEMABINDING AS RETURN (SELECT v.a FROM dbo.v)",
+     "CREATE FUNCTION x_3 () RETURNS TABLE WITH SCHEMABINDING AS RETURN (SELECT v_2.a FROM dbo.v_2)"),
+    ("multi", "CREATE FUNCTION dbo.x (@t dbo.Things READONLY) RETURNS @v TABLE (v int, w int) AS BEGIN INSERT @v SELECT v.a, 1 FROM v RETURN END",
+     "CREATE FUNCTION dbo.x_3 (@t dbo.Things_2 READONLY) RETURNS @v TABLE (v int, w int) AS BEGIN INSERT @v SELECT v_2.a, 1 FROM v_2 RETURN END"),
+    ("view", "CREATE VIEW dbo.x (v, fn) WITH SCHEMABINDING, VIEW_METADATA AS SELECT v.a, 1 FROM dbo.v WITH CHECK OPTION",
+     "CREATE VIEW dbo.x_3 (v, fn) WITH SCHEMABINDING, VIEW_METADATA AS SELECT v_2.a, 1 FROM dbo.v_2 WITH CHECK OPTION"),
+    ("view-brackets", "CREATE VIEW dbo.x WITH SCHEMABINDING AS (SELECT v.a FROM dbo.v)",
+     "CREATE VIEW dbo.x_3 WITH SCHEMABINDING AS (SELECT v_2.a FROM dbo.v_2)"),
+    ("21", "CREATE PROCEDURE[dbo].[x]AS EXEC[sp]", "CREATE PROCEDURE[dbo].[x_3]AS EXEC[sp_2]"),
+    ("type", "CREATE TYPE dbo.x AS TABLE (v int PRIMARY KEY, w AS v + 1)",
+     "CREATE TYPE dbo.x_3 AS TABLE (v int PRIMARY KEY, w AS v + 1)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), [c[1:] for c in HEADS], ids=[c[0] for c in HEADS])
+def test_heads(text: str, expected: str) -> None:
+    assert sent(text) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("EXEC dbo.sp;2", ["numbered-procedure"]),
+        ("EXEC db..sp", ["database-name"]),
+        ("SELECT 1 FROM srv.db.dbo.v", ["database-name"]),
+        ("SELECT db.dbo.fn(1)", ["database-name"]),
+        ("SELECT OBJECT_ID(N'dbo.sp')", ["string-mention"]),
+        ("SELECT OBJECT_ID('sp')", ["string-mention"]),
+        ("EXEC ('SELECT * FROM [v]')", ["string-mention"]),
+        ("EXEC ('SELECT * FROM t WHERE v = 1')", []),
+        ("SET @sql = N'EXEC ' + @db + '.dbo.sp'", ["string-mention"]),
+        ("SET @sql = N'UPDATE dbo.v SET a = 1; EXEC dbo.sp'", ["string-mention", "string-mention"]),
+        ("PRINT 'dbo.v'; RAISERROR('in dbo.v: %s', 16, 1, 'dbo.w')", []),
+        ("PRINT N'to ' + @x + N' dbo.v'", []),
+        ("EXEC dbo.spLog 'dbo.x', 'x'", []),
+        ("EXEC ('EXEC dbo.x')", ["string-mention"]),
+        ("SELECT 'dbo.v_2', 'dbo.nothing'", []),
+        ("SELECT '$(server)'", ["sqlcmd-variable"]),
+        ("SELECT * FROM elsewhere", ["off-path"]),
+        ("DROP FUNCTION dbo.fn", ["drop"]),
+        ("SELECT 1 GRANT EXECUTE ON dbo.x TO app", ["missing-go"]),
+    ],
+)
+def test_what_is_left_is_noted(text: str, expected: list[str]) -> None:
+    assert body_rules(text) == expected
+
+
+def test_a_required_name_is_no_mention() -> None:
+    text = "CREATE PROC dbo.x AS EXEC ('SELECT * FROM dbo.v') -- procver: requires DBO.V"
+    analysis = analyse(text)
+    assert analysis.notes == ()
+    assert analysis.references == (Name("dbo", "v"),)
+
+
+def test_a_note_says_where_and_what_to_do() -> None:
+    (note,) = analyse("CREATE PROC dbo.x AS\nSELECT 1\nEXEC ('SELECT * FROM dbo.v')").notes
+    assert note.line == 3
+    assert "dbo.v" in note.message
+    assert "procver: requires dbo.v" in note.hint
+
+
+def test_references_are_named_as_their_sources_name_them() -> None:
+    analysis = analyse("CREATE PROC dbo.X AS SELECT * FROM DBO.VTHINGS; EXEC SP; EXEC dbo.x")
+    assert analysis.references == (Name("dbo", "vThings"), Name("dbo", "sp"))
+    assert analysis.name == Name("dbo", "X")
+    assert analysis.recursive
+
+
+def test_fixed_versions() -> None:
+    analysis = analyse(
+        "CREATE PROC dbo.x AS SELECT v_1.a FROM dbo.V_1; EXEC sp_12; EXEC dbo.sp_012"
+    )
+    assert analysis.fixed == ((Name("dbo", "sp"), 12), (Name("dbo", "v"), 1))
+    assert analysis.references == ()
+    assert not analysis.notes
+
+
+def test_names_without_schema_are_looked_up_in_the_schema_of_the_module_first() -> None:
+    kinds = {Name("app", "v"): Kind.VIEW, Name("dbo", "v"): Kind.VIEW, Name("dbo", "w"): Kind.VIEW}
+    both = SCANNER.analyse(
+        "CREATE PROC app.x AS SELECT 1 FROM v, w", "dbo", Managed(kinds, ("dbo",))
+    )
+    assert both.references == (Name("app", "v"), Name("dbo", "w"))
+    dbo = SCANNER.analyse("CREATE PROC dbo.x AS SELECT 1 FROM v", "dbo", Managed(kinds, ("dbo",)))
+    assert dbo.references == (Name("dbo", "v"),)
+
+
+def test_a_leaf_that_needs_brackets_gets_them() -> None:
+    text = "CREATE PROC dbo.x AS SELECT v.a FROM v"
+    physical = {Name("dbo", "x"): "x 1", Name("dbo", "v"): "v]1"}
+    (statement,) = SCANNER.rewrite(text, "dbo", managed(), physical)
+    assert statement.text == "CREATE PROC dbo.[x 1] AS SELECT [v]]1].a FROM [v]]1]"
