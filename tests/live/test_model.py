@@ -60,7 +60,7 @@ CREATE SCHEMA app;
 CREATE FUNCTION app.by_hand_1() RETURNS text LANGUAGE sql AS $$ SELECT 'by hand' $$;
 CREATE VIEW app.by_hand AS SELECT 'by hand'::text AS tag;
 """
-RELEASES = ("r1", "r2", "r3", "r4")
+RELEASES = tuple(f"r{number}" for number in range(1, 10))
 VERBS = ("publish", "publish", "activate", "retire", "retire", "gc", "gc", "discard", "restore")
 INSTANCES = ("web-1", "web-2")
 VARIANTS = 3
@@ -312,8 +312,13 @@ class Shop(RuleBasedStateMachine):
             effect,
         )
 
-    def collecting(self, actor: Actor) -> Deed:
-        return Deed("gc", lambda db: collect(actor.project, db), lambda model, _: None)
+    def collecting(self, actor: Actor, times: int) -> Deed:
+        """What one run condemns the next one drops."""
+        return Deed(
+            "gc",
+            lambda db: [collect(actor.project, db) for _ in range(times)],
+            lambda model, _: None,
+        )
 
     def restoring(self, actor: Actor, physical: str) -> Deed:
         return Deed(
@@ -328,10 +333,13 @@ class Shop(RuleBasedStateMachine):
         if verb == "publish":
             for _ in range(data.draw(st.integers(0, 3))):
                 actor.sources = self.edit(data, actor.sources)
-            release = data.draw(st.sampled_from(RELEASES))
+            new = [n for n in RELEASES if n not in self.model][:1]
+            trials = sorted(n for n, r in self.model.items() if not r.activated)
+            any_ = data.draw(st.sampled_from(RELEASES))
+            release = data.draw(st.sampled_from((*new, *new, *new, *trials, any_)))
             return self.publishing(actor, release, data.draw(st.integers(0, 3)) > 0)
         if verb == "gc":
-            return self.collecting(actor)
+            return self.collecting(actor, data.draw(st.integers(1, 2)))
         there = self.objects()
         gone = sorted((n, v) for n, v in self.recorded if f"{n}_{v}" not in there)
         if verb == "restore":
