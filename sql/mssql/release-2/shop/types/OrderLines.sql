@@ -4,14 +4,13 @@
 -- take it have to change together, for each release on its own.
 CREATE TYPE shop.OrderLines AS TABLE (
     ThingId  int NOT NULL PRIMARY KEY,
-    Quantity int NOT NULL CHECK (Quantity > 0)
+    Quantity int NOT NULL CHECK (Quantity > 0),
+    GiftNote nvarchar(200) NULL
 );
 GO
 
 -- The right to call the procedure is not enough: whoever declares a variable of the type needs this.
--- {% if not babelfish %}
 GRANT EXECUTE ON TYPE::shop.OrderLines TO shop_app;
--- {% endif %}
 GO
 
 EXEC sys.sp_addextendedproperty
