@@ -306,3 +306,33 @@ def test_backend_terminated_at_every_statement(stage: Stage) -> None:
         terminate(shop.url, proxy.backends[-1])
 
     play(stage, cut, 3)
+
+
+@pytest.mark.parametrize("number", [25, 50, 100])
+def test_the_server_is_still_busy_with_what_a_killed_client_sent(
+    workshop: Workshop, number: int
+) -> None:
+    """A pipeline outlives its client for a while: the same command, run at once, meets its own ghost."""
+    for index in range(60):
+        body = f"SELECT {index} FROM pg_sleep(0.001)"
+        text = f"CREATE FUNCTION app.fn_{index}x() RETURNS int LANGUAGE sql AS '{body}';\n"
+        workshop.write(**{f"fn_{index}x": text})
+    words = ("publish", "--release", "1", "-C", str(workshop.root), "-t")
+    kennel = Kennel(BATCH)
+    command: list[Command] = []
+
+    def before(at: int, text: str) -> None:
+        if at == number:
+            command[0].kill()
+
+    with Proxy(workshop.url, before) as proxy:
+        command.append(kennel.start(*words, proxy.url))
+        code, output = command[0].wait()
+        assert code == -9, output
+        code, output = kennel.start(*words, workshop.url).wait()
+        assert code == 0, output
+    kennel.close()
+    assert workshop.sql("SELECT name FROM procver.release") == [("1",)]
+    assert workshop.sql("SELECT count(*) FROM procver.version") == [(64,)]
+    assert workshop.sql(f"SELECT {workshop.resolver()['app.fn_59x']}()") == [(59,)]
+    assert workshop.json("verify")["findings"] == []
