@@ -6,11 +6,11 @@ import re
 from typing import NamedTuple
 
 from procver.errors import SourceError
-from procver.scanning.mssql.lexer import LINE_BLANK, UNTERMINATED, lex, tokens
+from procver.scanning.mssql.lexer import LINE_BLANK, is_open, lex, tokens
 from procver.scanning.mssql.unit import File
 
 _WORD = re.compile(r"[gG](?<![\w@#$].)[oO](?![\w@#$])")
-_LINE_COMMENTS = rf"(?:{LINE_BLANK}|/\*[^\r\n]*?\*/)*"
+_LINE_COMMENTS = rf"(?:{LINE_BLANK}|/\*(?:[^*/\r\n]|\*(?!/)|/(?!\*))*\*/)*"
 _BEFORE = re.compile(_LINE_COMMENTS)
 _REST = re.compile(
     rf"{LINE_BLANK}*(?P<count>[0-9]+)?{_LINE_COMMENTS}(?P<semicolon>;)?{_LINE_COMMENTS}"
@@ -43,7 +43,7 @@ def split(file: File) -> list[Batch]:
     """
     separators = _separators(file.text)
     found = _cut(file.text, separators)
-    if not all(UNTERMINATED.isdisjoint(batch.written) for batch in found):
+    if any(batch.written and is_open(batch.written[-1]) for batch in found):
         # Perhaps a GO inside a string or comment: only reading from the start can tell.
         starts = {at for at, _ in tokens(file.text)}
         separators = [each for each in separators if each.at in starts]
@@ -73,7 +73,8 @@ def _separators(text: str) -> list[_Separator]:
     for word in _WORD.finditer(text):
         at = word.start()
         line_start = max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
-        if _BEFORE.fullmatch(text, line_start, at) is None:
+        is_same_line = bool(found) and line_start < found[-1].line_end
+        if is_same_line or _BEFORE.fullmatch(text, line_start, at) is None:
             continue
         rest = _REST.match(text, word.end())
         if rest is None:

@@ -46,7 +46,7 @@ class Directives:
         said = match[1] if match else ""
         word, _, rest = said.partition(" ")
         word, rest = word.lower(), rest.strip()
-        if word == "requires" and rest:
+        if word == "requires" and rest and not rest.endswith(","):
             for text in _ITEM.findall(rest):
                 name = _managed_name(text.strip(), line, default_schema, names)
                 if name != names.own.name:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from procver.objects import Kind, Name
 from procver.scanning.mssql.definition import Definition, body_start
 from procver.scanning.mssql.layout import Following, Setting
-from procver.scanning.mssql.lexer import identifier, is_string, string_value
+from procver.scanning.mssql.lexer import identifier, is_string, string_value, written_identifier
 from procver.scanning.mssql.names import Names, label, same
 from procver.scanning.mssql.refusals import refuse_definition, refused
 from procver.scanning.mssql.scopes import Findings
@@ -260,7 +260,7 @@ class Follower:
                 f"write CREATE TRIGGER {self.own.name.schema}.{parts[-1]}",
             )
         leaf = trigger.name[-1]
-        name = Name(self.own.name.schema, parts[-1])
+        name = Name(self.own.name.schema, written_identifier(unit.written[leaf]))
         self.triggers[parts[-1]] = name
         unit.marks[leaf] = Mark(Role.TRIGGER, name)
         mark_verb(unit, trigger.altered, trigger.dropped, self.own.name)

@@ -11,9 +11,9 @@ from procver.objects import Header, Kind, Name
 from procver.scanning.mssql.batches import Batch, split
 from procver.scanning.mssql.definition import Definition, closing, read_head
 from procver.scanning.mssql.lexer import (
-    UNTERMINATED,
     fold,
     identifier,
+    is_open,
     is_string,
     lex,
     string_value,
@@ -21,7 +21,12 @@ from procver.scanning.mssql.lexer import (
     written_identifier,
 )
 from procver.scanning.mssql.names import has_control, label, same
-from procver.scanning.mssql.refusals import refuse_client_syntax, refuse_definition, refused
+from procver.scanning.mssql.refusals import (
+    refuse_client_syntax,
+    refuse_definition,
+    refused,
+    too_deep,
+)
 from procver.scanning.mssql.script import Step, steps
 from procver.scanning.mssql.settings import Effect, read_set
 from procver.scanning.mssql.unit import File, Unit
@@ -100,7 +105,7 @@ def read_header(text: str, default_schema: str) -> Header:
         head, last = -1, _HEADER_TOKENS
         for start, end in tokens(text):
             raw = text[start:end]
-            if raw in UNTERMINATED or len(toks) > last:
+            if len(toks) > last or is_open(raw):
                 break
             written.append(raw)
             token = fold(raw)
@@ -141,7 +146,10 @@ def read_layout(text: str, default_schema: str) -> Layout:
             line=text.count("\n", 0, at) + 1,
             hint="save it as text: SQL Server takes no NUL",
         )
-    return _Reader(File(text), default_schema).read()
+    try:
+        return _Reader(File(text), default_schema).read()
+    except RecursionError:
+        raise too_deep() from None
 
 
 class _Reader:

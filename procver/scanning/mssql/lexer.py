@@ -51,7 +51,7 @@ _TOKEN = "|".join(
         r"[+\-*%&|^]=|/=|<>|[<>!]=|![<>]|::",
         r"\$(?:\(|[0-9.]++|[A-Za-z_]\w*+)",
         rf"(?![nN]'){_WORD}",
-        r"[nN]?'|/\*",
+        r"(?:[nN]?'|[\"\[]|/\*)[\s\S]*",
         r"[\s\S]",
     )
 )
@@ -63,9 +63,9 @@ _PAIRS = re.compile(rf"({_TOKEN})({_AFTER})")
 _SPECIAL = re.compile(rf"(?P<special>{_DIRECTIVE}[^\n\r]*+){_PLAIN_SKIP}|(?:{_TOKEN}){_PLAIN_SKIP}")
 _ALL_BLANKS = re.compile(rf"{BLANK}*+")
 _PLAIN_LEADING = re.compile(_PLAIN_SKIP)
+_COMMENT_MARK = re.compile(r"/\*|\*/")
 _ONE_WORD = re.compile(rf"(?!@){_WORD}")
 _REGULAR = re.compile(r"[A-Za-z_][A-Za-z0-9_@$#]*")
-UNTERMINATED: Final = frozenset({"'", "N'", "n'", '"', "[", "/*"})
 
 
 def lex(text: str, start: int = 0, end: int | None = None) -> list[str]:
@@ -210,7 +210,7 @@ written_identifier = _Reading().__getitem__
 
 def is_string(token: str) -> bool:
     """Return whether ``token`` is a string literal."""
-    return token[-1] == "'" and len(token) > 1 and token not in UNTERMINATED
+    return token[-1] == "'"
 
 
 def as_string(token: str) -> str:
@@ -223,11 +223,18 @@ def string_value(token: str) -> str:
     return token[token.index("'") + 1 : -1].replace("''", "'")
 
 
-def unterminated(text: str, offset: int, line: int) -> SourceError:
-    """Return what is wrong at the token of `UNTERMINATED` at ``offset`` of ``text``."""
-    token = text[offset : offset + 2]
-    if token == "/*":
-        if _closes(text, offset):
+def is_open(token: str) -> bool:
+    """Return whether ``token`` is a string, name or comment that never ends: the rest of the text."""
+    first = token[1] if token[:2] in ("n'", "N'") else token[0]
+    if first == "[":
+        return token.count("]") % 2 == 0
+    return token[:2] == "/*" or (first in "'\"" and token.count(first) % 2 == 1)
+
+
+def unterminated(token: str, line: int) -> SourceError:
+    """Return what is wrong with a token that `is_open`."""
+    if token[:2] == "/*":
+        if _closes(token):
             return SourceError(
                 f"comments are nested deeper than {_NESTING} levels",
                 line=line,
@@ -241,9 +248,9 @@ def unterminated(text: str, offset: int, line: int) -> SourceError:
     )
 
 
-def _closes(text: str, start: int) -> bool:
+def _closes(text: str) -> bool:
     depth = 0
-    for match in re.compile(r"/\*|\*/").finditer(text, start):
+    for match in _COMMENT_MARK.finditer(text):
         depth += 1 if match.group() == "/*" else -1
         if depth == 0:
             return True

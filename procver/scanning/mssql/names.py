@@ -17,6 +17,7 @@ from procver.scanning.mssql.keywords import ALL, RESERVED
 from procver.scanning.mssql.lexer import (
     delimited,
     identifier,
+    is_open,
     is_regular,
     is_word,
     lex,
@@ -50,7 +51,8 @@ def parse(text: str, default_schema: str) -> Name:
     """
     parts = lex(text) if "\x00" not in text else []
     names = [written_identifier(part) for part in parts[::2]]
-    if len(parts) not in (1, 3) or any(dot != "." for dot in parts[1::2]) or not all(names):
+    is_whole = len(parts) in (1, 3) and not is_open(parts[-1])
+    if not is_whole or any(dot != "." for dot in parts[1::2]) or not all(names):
         raise UsageError(
             f"{text!r} is no name of an object",
             hint="write schema.name, with [brackets] around what is no plain word",

@@ -15,6 +15,7 @@ from procver.scanning.mssql.lexer import identifier, written_identifier
 from procver.scanning.mssql.local import decide_locally
 from procver.scanning.mssql.mentions import read_strings
 from procver.scanning.mssql.names import Found, Names, index_of, label
+from procver.scanning.mssql.refusals import too_deep
 from procver.scanning.mssql.scopes import Findings
 from procver.scanning.mssql.unit import Mark, Role, Unit, positions
 from procver.scanning.mssql.walker import Walker
@@ -72,11 +73,7 @@ def read(text: str, default_schema: str, managed: Managed, spans: Sequence[Span]
     try:
         _Reader(reading, default_schema).read()
     except RecursionError:
-        raise SourceError(
-            "brackets are nested too deep to be read",
-            line=1,
-            hint="split the expression, or write the query in several views",
-        ) from None
+        raise too_deep() from None
     return reading
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from procver.errors import SourceError
 from procver.objects import Kind
 from procver.scanning.mssql.definition import Definition, body_start, is_table_type, options
-from procver.scanning.mssql.unit import Unit
+from procver.scanning.mssql.unit import Unit, positions
 
 _MIGRATION = "leave it to the team's migration tool, outside the sources of procver"
 _TRIGGERS = (
@@ -87,6 +87,15 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
     return unit.error(lo, f"{what} is not versioned here", hint)
 
 
+def too_deep() -> SourceError:
+    """Return why a text that is nested beyond reason is not read."""
+    return SourceError(
+        "brackets or blocks are nested too deep to be read",
+        line=1,
+        hint="split the expression, or write the query in several views",
+    )
+
+
 def refuse_client_syntax(unit: Unit) -> None:
     """Raise for what sqlcmd reads and the server does not.
 
@@ -101,8 +110,7 @@ def refuse_client_syntax(unit: Unit) -> None:
     for i, raw in enumerate(unit.written if "$(" in unit.file.text else ()):
         if raw[0] == "[" and "$(" in raw:
             raise unit.error(i, f"{raw} holds a variable of sqlcmd", _TEMPLATE)
-    if ":" in unit.distinct:
-        at = toks.index(":")
+    for at in positions(toks, (":",), 0, len(toks)) if ":" in unit.distinct else ():
         if at + 1 < len(toks) and toks[at + 1] in _SQLCMD:
             raise unit.error(
                 at,

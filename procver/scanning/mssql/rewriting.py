@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from procver.errors import SourceError
 from procver.objects import AFTER, DEFINITION, SETTING, Edit, Kind, Name, Statement
 from procver.scanning.mssql.layout import Setting
-from procver.scanning.mssql.lexer import blanks_end, delimited, is_string, written_identifier
+from procver.scanning.mssql.lexer import blanks_end, delimited, is_string
 from procver.scanning.mssql.names import quote, quote_part, too_long
 from procver.scanning.mssql.reading import Reading
 from procver.scanning.mssql.unit import Mark, Role, Unit
@@ -96,8 +96,7 @@ class _Rewriter:
         return [Edit(start, end, _like(written, leaf))]
 
     def _trigger(self, unit: Unit, i: int, name: Name) -> str:
-        is_text = unit.marks[i].role is Role.TRIGGER_TEXT
-        leaf = (name.leaf if is_text else written_identifier(unit.written[i])) + self.suffix
+        leaf = name.leaf + self.suffix
         problem = too_long(leaf)
         if problem is not None:
             raise SourceError(

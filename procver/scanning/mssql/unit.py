@@ -11,9 +11,9 @@ from typing import NamedTuple
 from procver.errors import SourceError
 from procver.objects import LineIndex, Name
 from procver.scanning.mssql.lexer import (
-    UNTERMINATED,
     as_string,
     fold,
+    is_open,
     is_string,
     shaped,
     starts,
@@ -116,10 +116,8 @@ class Unit:
         self._near: list[tuple[int, int]] = []
         self._unread = tokens(file.text, start, end)
         self._starts: dict[str, dict[int, int]] = {}
-        if not UNTERMINATED.isdisjoint(self.distinct):
-            for at, stop in self.spans():
-                if file.text[at:stop] in UNTERMINATED:
-                    raise unterminated(file.text, at, file.line_at(at))
+        if written and is_open(written[-1]):
+            raise unterminated(written[-1], self.line(len(written) - 1))
 
     def shapes(self) -> list[str]:
         """Return what of each token a version stands for."""
