@@ -141,7 +141,7 @@ def _content(token: str) -> str | None:
 
 def _is_word_token(token: str) -> bool:
     first = token[0]
-    return (first.isalpha() or first in "_@#" or first > "\x7f") and token[-1] != "'"
+    return first.isalpha() or first in "_@#" or first > "\x7f"
 
 
 class _Remembering(dict[str, str]):
@@ -161,6 +161,8 @@ class _Remembering(dict[str, str]):
 
 class _Folding(_Remembering):
     def make(self, token: str) -> str:
+        if token[-1] == "'":
+            return token
         content = _content(token)
         if content is not None:
             lowered = content.lower()
@@ -171,6 +173,8 @@ class _Folding(_Remembering):
 
 class _Shaping(_Remembering):
     def make(self, token: str) -> str:
+        if token[-1] == "'":
+            return "N" + token[1:] if token[0] == "n" else token
         content = _content(token)
         if content is not None:
             lowered = content.lower()
@@ -179,18 +183,22 @@ class _Shaping(_Remembering):
         if _is_word_token(token):
             lowered = token.lower()
             return lowered if lowered in CASELESS else token
-        return "N" + token[1:] if token[:2] == "n'" else token
+        return token
 
 
 class _Naming(_Remembering):
     def make(self, token: str) -> str:
-        if token[:1] == "[" and len(token) > 1:
+        if token[-1:] in ("'", ""):
+            return ""
+        if token[0] == "[" and len(token) > 1:
             return token[1:-1].replace("]]", "]")
-        return token if token and token[0] != "@" and _is_word_token(token) else ""
+        return token if token[0] != "@" and _is_word_token(token) else ""
 
 
 class _Reading(_Remembering):
     def make(self, token: str) -> str:
+        if token[-1] == "'":
+            return ""
         content = _content(token)
         if content is not None:
             return content
