@@ -54,7 +54,8 @@ class Change:
     """
 
     def __init__(self, changed: Set[str], managed: Managed) -> None:
-        self._changed = changed
+        # Where case does not count, words are kept in lower case.
+        self._changed = {*changed, *(word.lower() for word in changed)}
         before, _, after = managed.suffix.partition("{version}")
         # A mention of v_1 is one of v too.
         self._version = re.compile(f"{re.escape(before)}[0-9]+{re.escape(after)}$", re.MULTILINE)
