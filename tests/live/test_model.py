@@ -315,15 +315,8 @@ class Shop(RuleBasedStateMachine):
             other = any(f"{label}_{number}" in error.message for label, number in self.recorded)
             assert reused or other or "never published" in error.message, error
         elif verb == "activate":
-            missing = (
-                {p for p, _ in release.answers.values()} - self.objects() if release else set()
-            )
-            deeper = (
-                self.needs({p for p, _ in release.answers.values()}) - self.objects()
-                if release
-                else set()
-            )
-            assert release is None or deeper, error
+            members = {p for p, _ in release.answers.values()} if release else set()
+            assert release is None or self.needs(members) - self.objects(), error
         elif verb == "retire":
             assert release is None or not release.activated or rest.split(" ")[1] != "None", error
         elif verb == "discard":
