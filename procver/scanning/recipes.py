@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from procver.errors import SourceError
 from procver.objects import Edit, Name, Statement, physical_leaf
+from procver.scanning.stretches import Stretch, statements
 
 _HOLE = re.compile(r"9(\d{5})000000009")
 _ENCODE = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -25,7 +26,7 @@ def make(
     text: str,
     names: Sequence[Name],
     suffix: str,
-    rewrite: Callable[[Mapping[Name, str]], Sequence[Statement]],
+    rewrite: Callable[[Mapping[Name, str]], Sequence[Stretch]],
 ) -> str:
     """Return the recipe of a source; empty if it has to be read again each time.
 
@@ -41,15 +42,9 @@ def make(
         name: physical_leaf(name.leaf, _made_up(index), suffix) for index, name in enumerate(names)
     }
     try:
-        statements = rewrite(leafs)
+        return _ENCODE(rewrite(leafs))
     except SourceError:  # a name that is too long only with so long a number
         return ""
-    kept = []
-    for statement in statements:
-        grown = sum(len(edit.text) - (edit.end - edit.start) for edit in statement.edits)
-        end = statement.start + len(statement.text) - grown
-        kept.append((statement.role, statement.start, end, statement.edits))
-    return _ENCODE(kept)
 
 
 def fill(recipe: str, text: str, numbers: Sequence[int]) -> tuple[Statement, ...]:
@@ -64,16 +59,15 @@ def fill(recipe: str, text: str, numbers: Sequence[int]) -> tuple[Statement, ...
     def number(hole: re.Match[str]) -> str:
         return str(numbers[int(hole[1])])
 
-    found = []
-    for role, start, end, edits in json.loads(recipe):
-        made = []
-        pieces: list[str] = []
-        at = start
-        for first, last, replacement in edits:
-            replacement = _HOLE.sub(number, replacement)
-            made.append(Edit(first, last, replacement))
-            pieces += (text[at:first], replacement)
-            at = last
-        pieces.append(text[at:end])
-        found.append(Statement("".join(pieces), start, tuple(made), role))
-    return tuple(found)
+    return statements(
+        text,
+        (
+            Stretch(
+                role,
+                start,
+                end,
+                tuple(Edit(lo, hi, _HOLE.sub(number, new)) for lo, hi, new in edits),
+            )
+            for role, start, end, edits in json.loads(recipe)
+        ),
+    )

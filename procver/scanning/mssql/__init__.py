@@ -22,6 +22,7 @@ from procver.scanning.mssql.layout import read_header
 from procver.scanning.mssql.reading import read, words
 from procver.scanning.mssql.rewriting import rewrite
 from procver.scanning.mssql.shape import Shape
+from procver.scanning.stretches import statements
 
 __all__ = ["MssqlScanner"]
 
@@ -87,7 +88,8 @@ class MssqlScanner:
         Raises:
             SourceError: as for `analyse`, or the name of a trigger is too long with its suffix.
         """
-        return rewrite(read(text, default_schema, managed, spans), physical)
+        reading = read(text, default_schema, managed, spans)
+        return statements(reading.layout.file.text, rewrite(reading, physical))
 
     def parse(self, text: str, default_schema: str) -> Name:
         """Return the name that ``text`` (``dbo.v``, ``[a.b]``) stands for, its case kept.

@@ -1,20 +1,22 @@
-"""From decisions to edits, from edits to the batches that are sent."""
+"""From decisions to edits, from edits to the stretches that are sent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 
 from procver.errors import SourceError
-from procver.objects import AFTER, DEFINITION, SETTING, Edit, Kind, Name, Statement
+from procver.objects import AFTER, DEFINITION, SETTING, Edit, Kind, Name
 from procver.scanning.mssql.layout import Setting
 from procver.scanning.mssql.lexer import blanks_end, delimited, is_string
 from procver.scanning.mssql.names import quote, quote_part, too_long
 from procver.scanning.mssql.reading import Reading
 from procver.scanning.mssql.unit import Mark, Role, Unit
+from procver.scanning.stretches import Stretch
 
 
-def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Statement, ...]:
-    """Return the batches to send, with every reference made physical.
+def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Stretch, ...]:
+    """Return what to send, in order, with every reference made physical.
 
     Args:
         reading: the source.
@@ -23,7 +25,7 @@ def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Statement, 
     Raises:
         SourceError: the name of a trigger is too long with its suffix.
     """
-    return _Rewriter(reading, physical).statements()
+    return _Rewriter(reading, physical).stretches()
 
 
 class _Rewriter:
@@ -34,7 +36,7 @@ class _Rewriter:
         own = reading.layout.own.name
         self.suffix = physical[own].removeprefix(own.leaf)
 
-    def statements(self) -> tuple[Statement, ...]:
+    def stretches(self) -> tuple[Stretch, ...]:
         layout = self.reading.layout
         definition = layout.definition
         found = [self._setting(setting) for setting in layout.settings]
@@ -50,34 +52,28 @@ class _Rewriter:
                 found.append(self._part(piece.unit, piece.lo, piece.hi, AFTER))
         return tuple(found)
 
-    def _setting(self, setting: Setting) -> Statement:
+    def _setting(self, setting: Setting) -> Stretch:
         """Return one option as a statement of its own, spelled in one way."""
         start, end = setting.unit.span(setting.lo)[0], setting.unit.span(setting.hi - 1)[1]
         text = f"SET {setting.name.upper()} {setting.value.upper()}"
         edits = () if self.text[start:end] == text else (Edit(start, end, text),)
-        return Statement(text, start, edits, SETTING)
+        return Stretch(SETTING, start, end, edits)
 
-    def _batch(self, unit: Unit, role: str) -> Statement:
+    def _batch(self, unit: Unit, role: str) -> Stretch:
         """Return a whole batch, comments included: that is what sys.sql_modules keeps."""
         text = self.text[unit.start : unit.end]
         start = unit.start + len(text) - len(text.lstrip())
-        return self._statement(unit, start, unit.start + len(text.rstrip()), role)
+        return self._stretch(unit, start, unit.start + len(text.rstrip()), role)
 
-    def _part(self, unit: Unit, lo: int, hi: int, role: str) -> Statement:
-        return self._statement(unit, unit.span(lo)[0], unit.span(hi - 1)[1], role)
+    def _part(self, unit: Unit, lo: int, hi: int, role: str) -> Stretch:
+        return self._stretch(unit, unit.span(lo)[0], unit.span(hi - 1)[1], role)
 
-    def _statement(self, unit: Unit, start: int, end: int, role: str) -> Statement:
+    def _stretch(self, unit: Unit, start: int, end: int, role: str) -> Stretch:
         edits = [edit for i, mark in unit.marks.items() for edit in self._edit(unit, i, mark)]
         edits = [edit for edit in edits if start <= edit.start and edit.end <= end]
         edits = self._with_explicit(unit, edits, start, end)
-        edits.sort(key=lambda edit: edit.start)
-        at = start
-        pieces: list[str] = []
-        for edit in edits:
-            pieces += [self.text[at : edit.start], edit.text]
-            at = edit.end
-        pieces.append(self.text[at:end])
-        return Statement("".join(pieces), start, tuple(edits), role)
+        edits.sort(key=itemgetter(0, 1))
+        return Stretch(role, start, end, tuple(edits))
 
     def _edit(self, unit: Unit, i: int, mark: Mark) -> list[Edit]:
         role, name = mark

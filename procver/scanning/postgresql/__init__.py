@@ -21,6 +21,7 @@ from procver.scanning.postgresql.layout import read_header
 from procver.scanning.postgresql.reading import Reading, read, words
 from procver.scanning.postgresql.rewriting import rewrite
 from procver.scanning.postgresql.shape import Shape
+from procver.scanning.stretches import statements
 
 __all__ = ["PostgresqlScanner"]
 
@@ -84,7 +85,8 @@ class PostgresqlScanner:
         Raises:
             SourceError: as for `analyse`, or the name of an index is too long with its suffix.
         """
-        return rewrite(read(text, default_schema, managed, spans), physical)
+        reading = read(text, default_schema, managed, spans)
+        return statements(reading.unit.text, rewrite(reading, physical))
 
     def parse(self, text: str, default_schema: str) -> Name:
         """Return the name that ``text`` (``app.v``, ``"V"``) stands for.

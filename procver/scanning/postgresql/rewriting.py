@@ -1,19 +1,21 @@
-"""From decisions to edits, from edits to the statements that are sent."""
+"""From decisions to edits, from edits to the stretches that are sent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 
 from procver.errors import SourceError
-from procver.objects import AFTER, DEFINITION, SETTING, Edit, Name, Statement
+from procver.objects import AFTER, DEFINITION, SETTING, Edit, Name
 from procver.scanning.postgresql.lexer import blanks_end, is_string
 from procver.scanning.postgresql.names import quote, quote_part, quoted, too_long
 from procver.scanning.postgresql.reading import Reading
 from procver.scanning.postgresql.unit import Literal, Role, Unit, read_literal
+from procver.scanning.stretches import Stretch
 
 
-def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Statement, ...]:
-    """Return the statements to send, with every reference made physical.
+def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Stretch, ...]:
+    """Return what to send, in order, with every reference made physical.
 
     Args:
         reading: the source.
@@ -22,7 +24,7 @@ def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Statement, 
     Raises:
         SourceError: the name of an index is too long with its suffix.
     """
-    return _Rewriter(reading, physical).statements()
+    return _Rewriter(reading, physical).stretches()
 
 
 class _Rewriter:
@@ -32,28 +34,24 @@ class _Rewriter:
         self.physical = physical
         own = reading.layout.own.name
         self.suffix = physical[own].removeprefix(own.leaf)
+        self._leafs: dict[tuple[Name, bool], str] = {}
 
-    def statements(self) -> tuple[Statement, ...]:
+    def stretches(self) -> tuple[Stretch, ...]:
         layout = self.reading.layout
-        found = [self._statement(lo, hi, SETTING) for lo, hi in layout.settings]
+        found = [self._stretch(lo, hi, SETTING) for lo, hi in layout.settings]
         ranges = [(d.lo, d.hi, DEFINITION) for d in layout.definitions]
         ranges += [(lo, hi, AFTER) for lo, hi in layout.following]
-        found += [self._statement(lo, hi, role) for lo, hi, role in sorted(ranges)]
+        found += [self._stretch(lo, hi, role) for lo, hi, role in sorted(ranges)]
         return tuple(found)
 
-    def _statement(self, lo: int, hi: int, role: str) -> Statement:
+    def _stretch(self, lo: int, hi: int, role: str) -> Stretch:
         start, end = self.unit.stretch(lo, hi)
         edits = self._setting(lo) if role == SETTING else []
         self._edits(self.unit, lo, hi, edits)
-        edits = self._with_explicit(edits, start, end)
-        edits.sort(key=lambda edit: (edit.start, edit.end))
-        text, at = self.unit.text, start
-        pieces: list[str] = []
-        for edit in edits:
-            pieces += [text[at : edit.start], edit.text]
-            at = edit.end
-        pieces.append(text[at:end])
-        return Statement("".join(pieces), start, tuple(edits), role)
+        if self.reading.spans:
+            edits = self._with_explicit(edits, start, end)
+        edits.sort(key=itemgetter(0, 1))
+        return Stretch(role, start, end, tuple(edits))
 
     def _setting(self, lo: int) -> list[Edit]:
         """Make SET end with the transaction."""
@@ -101,9 +99,15 @@ class _Rewriter:
         elif role is Role.INDEX:
             self._index(unit, i, edits)
         else:
+            self._add(unit, start, end, self._leaf(name, written[0] == '"'), edits)
+
+    def _leaf(self, name: Name, is_quoted: bool) -> str:
+        found = self._leafs.get((name, is_quoted))
+        if found is None:
             leaf = self.physical[name]
-            text = quoted(leaf) if written[0] == '"' else quote_part(leaf)
-            self._add(unit, start, end, text, edits)
+            found = quoted(leaf) if is_quoted else quote_part(leaf)
+            self._leafs[name, is_quoted] = found
+        return found
 
     def _index(self, unit: Unit, i: int, edits: list[Edit]) -> None:
         written = unit.written[i]
