@@ -3,144 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from procver.decision import Collection, Drop, decide
 from procver.dialects import Call, Database, DdlError, Unit
 from procver.errors import DatabaseError, StalePlanError
-from procver.known import CONDEMNED, DROPPED, PRESENT, Known, KnownVersion
-from procver.marking import Marks, Policy, drop_order, mark
+from procver.known import CONDEMNED, PRESENT, Known
 from procver.project.workspace import Project
 from procver.publish import ROUNDS, Progress
 from procver.registry import writing
 from procver.releases import drop_statements, known_of, policy_of
-
-
-class Drop(NamedTuple):
-    """A version that may be dropped, and why."""
-
-    version: KnownVersion
-    why: str
-
-
-class Condemn(NamedTuple):
-    """A version that nothing needs; ``until`` is when it may be dropped."""
-
-    version: KnownVersion
-    until: datetime
-
-
-class Keep(NamedTuple):
-    """A version that stays, and why.
-
-    ``evidence`` tells a reason found in the database from a release's need; ``waits`` that it stays for this run
-    only, as the server refused a drop, and remains condemned.
-    """
-
-    version: KnownVersion
-    because: tuple[str, ...]
-    evidence: bool = False
-    waits: bool = False
-
-
-class Collection(NamedTuple):
-    """What collecting would do, or did: then ``dropped`` counts.
-
-    ``unknown`` is what the server does not let us know about what depends on versions; ``strays`` are pins of
-    the configuration that name no version here.
-    """
-
-    applied: bool
-    drop: tuple[Drop, ...]
-    condemn: tuple[Condemn, ...]
-    keep: tuple[Keep, ...]
-    dropped: int = 0
-    unknown: tuple[str, ...] = ()
-    strays: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it in the shape that scripts rely on."""
-        return {
-            "applied": self.applied,
-            "drop": [
-                {"physical": d.version.physical, "kind": str(d.version.kind), "why": d.why}
-                for d in self.drop
-            ],
-            "condemn": [
-                {"physical": c.version.physical, "until": c.until.isoformat()} for c in self.condemn
-            ],
-            "keep": [
-                {"physical": k.version.physical, "because": list(k.because)} for k in self.keep
-            ],
-            "dropped": self.dropped,
-            "unknown": list(self.unknown),
-            "strays": list(self.strays),
-        }
-
-
-def decide(
-    known: Known,
-    policy: Policy,
-    evidence: dict[int, str],
-    before: datetime | None = None,
-    refused: dict[int, str] | None = None,
-) -> Collection:
-    """Return what to do with every version that exists.
-
-    Args:
-        known: one read of the registry.
-        policy: how long things are kept.
-        evidence: by version id, what speaks against dropping it.
-        before: drop only what was condemned before this; now, if None. What one run condemns, a later one drops.
-        refused: by version id, why the server refused a drop just now.
-    """
-    before = before or known.now
-    evidence, needed = {**(refused or {}), **evidence}, evidence
-    marks = mark(known, policy, evidence)
-    lasting = mark(known, policy, needed).marked if refused else marks.marked
-    condemned: list[Condemn] = []
-    ripe: dict[int, str] = {}
-    keep: list[Keep] = []
-    for version in sorted(known.versions.values()):
-        if version.state == DROPPED:
-            continue
-        if version.id in marks.marked:
-            kept = _kept(version, marks, known, evidence)
-            keep.append(kept._replace(waits=version.id not in lasting))
-            continue
-        since = version.condemned_at if version.state == CONDEMNED else None
-        until = (since or known.now) + policy.grace
-        if since is not None and since < before and until <= known.now:
-            ripe[version.id] = f"{_history(version, known)}; condemned {_ago(known.now, since)}"
-        else:
-            condemned.append(Condemn(version, until))
-    order = drop_order(known, ripe)
-    for version_id in sorted(ripe.keys() - set(order)):
-        condemned.append(Condemn(known.by_id[version_id], known.now))
-    drops = tuple(Drop(known.by_id[v], ripe[v]) for v in order)
-    return Collection(False, drops, tuple(condemned), tuple(keep))
-
-
-def _kept(version: KnownVersion, marks: Marks, known: Known, evidence: dict[int, str]) -> Keep:
-    direct = marks.direct.get(version.id)
-    if direct:
-        return Keep(version, tuple(str(root) for root in direct), version.id in evidence)
-    return Keep(version, (" -> ".join(marks.chain(version.id, known)),))
-
-
-def _history(version: KnownVersion, known: Known) -> str:
-    users = known.users(known.releases).get(version.id, [])
-    if not users:
-        return "no release maps to it"
-    names = ", ".join(release.name for release in users[-3:])
-    return f"only retired releases map to it ({'..., ' if len(users) > 3 else ''}{names})"
-
-
-def _ago(now: datetime, then: datetime) -> str:
-    seconds = max(0, int((now - then).total_seconds()))
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
 
 
 class Evidence(NamedTuple):

@@ -9,7 +9,8 @@ import click
 
 from procver import restore
 from procver.cli.group import Context, command
-from procver.collect import Collection, collect, survey
+from procver.collect import collect, survey
+from procver.decision import Collection
 from procver.errors import FindingsError
 from procver.verify import verify
 

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from procver import Resolver, releases
-from procver.collect import Collection, collect
+from procver.collect import collect
+from procver.decision import Collection
 from procver.dialects import connect, postgresql
 from procver.errors import ConflictError, ProcverError
 from procver.project.workspace import Project

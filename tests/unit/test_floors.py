@@ -22,6 +22,7 @@ ROWS = [
     ["known"],
     ["plan"],
     ["marking"],
+    ["decision"],
     ["project"],
     ["dialects"],
     ["registry"],
