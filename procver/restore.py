@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from typing import Any, NamedTuple
 
-from procver.collect import evidence_against
 from procver.dialects import Database
 from procver.errors import DatabaseError, StalePlanError, UsageError
+from procver.evidence import evidence_against
 from procver.known import Known, KnownVersion
 from procver.marking import mark
 from procver.plan import restoration

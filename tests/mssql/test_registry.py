@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from procver.collect import evidence_against
 from procver.dialects import Call, DdlError
 from procver.dialects.mssql import MssqlDatabase
 from procver.errors import ConflictError, DatabaseError, FindingsError, StalePlanError, UsageError
+from procver.evidence import evidence_against
 from procver.known import Known
 from procver.registry import writing
 from procver.registry.writing import NewVersion

@@ -29,6 +29,7 @@ ROWS = [
     ["obstacles"],
     ["publish"],
     ["releases"],
+    ["evidence"],
     ["collect"],
     ["restore"],
     ["verify"],
