@@ -13,7 +13,7 @@ from procver.dialects.mssql import MssqlDatabase
 from procver.errors import ConflictError, DatabaseError, FindingsError, StalePlanError, UsageError
 from procver.evidence import evidence_against
 from procver.known import Known
-from procver.registry import writing
+from procver.registry import reading, writing
 from procver.registry.writing import NewVersion
 from procver.resolver import Resolver
 from tests.mssql.conftest import Place
@@ -238,6 +238,21 @@ def test_what_depends_on_a_version_is_named(
     assert "dbo.nightly" in named["dbo.spFind"]
     assert "dbo.theirs" in named["dbo.vThings"]
     assert evidence.unknown == ()
+
+
+def test_a_version_of_another_project_is_somebody_elses(
+    place: Place, database: MssqlDatabase, known: Read
+) -> None:
+    publish(database, known(), things())
+    database.enter("depot", "dbo")
+    theirs = reading.read(database, "depot")
+    assert theirs is not None
+    over = version("over", "view", "CREATE VIEW dbo.over_1 AS SELECT id FROM dbo.vThings_1")
+    publish(database, theirs, [over])
+    evidence = evidence_against(database, ids(known()))
+    named = {known().by_id[v].label: why for v, why in evidence.against.items()}
+    assert set(named) == {"dbo.vThings"}, "what is ours is no evidence, what is theirs is"
+    assert "dbo.over_1" in named["dbo.vThings"]
 
 
 def test_names_that_are_taken_or_lack_something(place: Place, database: MssqlDatabase) -> None:

@@ -108,14 +108,16 @@ WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
        OR (v.kind = 'table_type' AND TYPE_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL))
 
 -- name: dependents (sqlserver)
--- What in the database holds on to a version and is no version itself: by the catalog, and by the text of every module,
--- dynamic SQL included. A row without an id says what could not be known.
+-- What in the database holds on to a version and is no version of the same project: by the catalog, and by the text of every
+-- module, dynamic SQL included. A row without an id says what could not be known.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY);
 INSERT @managed SELECT DISTINCT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
 FROM procver.version v
 WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
+  AND v.project_id IN (SELECT m.project_id FROM procver.version m
+                       WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))
   AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL;
 DECLARE @target TABLE (id bigint NOT NULL PRIMARY KEY, class tinyint NOT NULL, major_id int NOT NULL,
                        [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL,
@@ -191,6 +193,8 @@ FROM sys.sql_modules m
 WHERE m.definition IS NOT NULL AND m.object_id NOT IN (
     SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) FROM procver.version v
     WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
+      AND v.project_id IN (SELECT p.project_id FROM procver.version p
+                           WHERE p.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))
       AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL);
 SELECT t.id, LOWER(REPLACE(o.type_desc, '_', ' ')) + N' ' + COALESCE(SCHEMA_NAME(o.schema_id) + N'.', N'') + o.name
              + N' (by name, in its text)'
