@@ -16,27 +16,23 @@ from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
 from procver.errors import SourceError
+from procver.scanning.lexing import (
+    BLOCK_COMMENT,
+    DIRECTIVE,
+    Remembered,
+    end_of,
+    never_ends,
+    open_comment,
+)
 from procver.scanning.mssql.keywords import ALL, CASELESS
 
-_NESTING: Final = 12
 _WIDE_BLANKS = r"\x85\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _LINE_BLANKS = rf"\x01-\x09\x0b\x0c\x0e-\x20{_WIDE_BLANKS}"
 _BLANKS = rf"\x01-\x20{_WIDE_BLANKS}\u2028\u2029"
 LINE_BLANK: Final = f"[{_LINE_BLANKS}]"
 BLANK: Final = f"[{_BLANKS}]"
-
-
-def _block_comment(levels: int) -> str:
-    pattern = r"/\*(?>(?:[^*/]++|\*(?!/)|/(?!\*))*)\*/"
-    for _ in range(levels):
-        pattern = rf"/\*(?>(?:[^*/]++|\*(?!/)|/(?!\*)|{pattern})*)\*/"
-    return pattern
-
-
-_COMMENT = _block_comment(_NESTING)
-_DIRECTIVE = r"--[ \t]*+[pP][rR][oO][cC][vV][eE][rR]:"
-_SKIP = rf"{BLANK}*+(?>(?:(?:--[^\n\r]*+|{_COMMENT}){BLANK}*+)*)"
-_PLAIN_SKIP = rf"{BLANK}*+(?>(?:(?:(?!{_DIRECTIVE})--[^\n\r]*+|{_COMMENT}){BLANK}*+)*)"
+_SKIP = rf"{BLANK}*+(?>(?:(?:--[^\n\r]*+|{BLOCK_COMMENT}){BLANK}*+)*)"
+_PLAIN_SKIP = rf"{BLANK}*+(?>(?:(?:(?!{DIRECTIVE})--[^\n\r]*+|{BLOCK_COMMENT}){BLANK}*+)*)"
 _NO_START = rf"\x00-\x22\x24-\x3f\x5b-\x5e\x60\x7b-\x7f{_WIDE_BLANKS}\u2028\u2029"
 _NO_PART = rf"\x00-\x22\x25-\x2f\x3a-\x3f\x5b-\x5e\x60\x7b-\x7f{_WIDE_BLANKS}\u2028\u2029"
 _WORD = rf"[^{_NO_START}][^{_NO_PART}]*+"
@@ -60,10 +56,9 @@ _LEADING = re.compile(_SKIP)
 _AFTER = rf"(?:[ \t\r\n]*+(?=[A-Za-z0-9_@(),.\[='*<>+;])|{_SKIP})"
 _PATTERN = re.compile(rf"({_TOKEN}){_AFTER}")
 _PAIRS = re.compile(rf"({_TOKEN})({_AFTER})")
-_SPECIAL = re.compile(rf"(?P<special>{_DIRECTIVE}[^\n\r]*+){_PLAIN_SKIP}|(?:{_TOKEN}){_PLAIN_SKIP}")
+_SPECIAL = re.compile(rf"(?P<special>{DIRECTIVE}[^\n\r]*+){_PLAIN_SKIP}|(?:{_TOKEN}){_PLAIN_SKIP}")
 _ALL_BLANKS = re.compile(rf"{BLANK}*+")
 _PLAIN_LEADING = re.compile(_PLAIN_SKIP)
-_COMMENT_MARK = re.compile(r"/\*|\*/")
 _ONE_WORD = re.compile(rf"(?!@){_WORD}")
 _REGULAR = re.compile(r"[A-Za-z_][A-Za-z0-9_@$#]*")
 
@@ -71,21 +66,21 @@ _REGULAR = re.compile(r"[A-Za-z_][A-Za-z0-9_@$#]*")
 def lex(text: str, start: int = 0, end: int | None = None) -> list[str]:
     """Return the significant tokens of ``text`` in [start, end), as they are written."""
     stop = len(text) if end is None else end
-    first = _LEADING.match(text, start, stop).end()  # type: ignore[union-attr]
+    first = end_of(_LEADING, text, start, stop)
     return _PATTERN.findall(text, first, stop)
 
 
 def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
     """Yield [start, end) of each token that `lex` returns, lazily and in the same order."""
     stop = len(text) if end is None else end
-    first = _LEADING.match(text, start, stop).end()  # type: ignore[union-attr]
+    first = end_of(_LEADING, text, start, stop)
     for match in _PATTERN.finditer(text, first, stop):
         yield match.span(1)
 
 
 def starts(text: str, start: int, end: int) -> list[int]:
     """Return where each token that `lex` returns starts, and where the last one's blanks end."""
-    first = _LEADING.match(text, start, end).end()  # type: ignore[union-attr]
+    first = end_of(_LEADING, text, start, end)
     pairs = _PAIRS.findall(text, first, end)
     return list(accumulate(map(len, chain.from_iterable(pairs)), initial=first))[::2]
 
@@ -101,7 +96,7 @@ def directive_comments(text: str) -> list[Special]:
     """Return the ``-- procver:`` comments of ``text``, in order."""
     if "procver:" not in text.lower():
         return []
-    start = _PLAIN_LEADING.match(text).end()  # type: ignore[union-attr]
+    start = end_of(_PLAIN_LEADING, text)
     return [
         Special(match.start(), match["special"])
         for match in _SPECIAL.finditer(text, start)
@@ -111,7 +106,7 @@ def directive_comments(text: str) -> list[Special]:
 
 def blanks_end(text: str, start: int) -> int:
     """Return where the blanks that start at ``start`` end."""
-    return _ALL_BLANKS.match(text, start).end()  # type: ignore[union-attr]
+    return end_of(_ALL_BLANKS, text, start)
 
 
 def is_regular(name: str) -> bool:
@@ -144,75 +139,55 @@ def _is_word_token(token: str) -> bool:
     return first.isalpha() or first in "_@#" or first > "\x7f"
 
 
-class _Remembering(dict[str, str]):
-    """A function of tokens as a mapping: what is short and seen before costs one look-up."""
-
-    def __missing__(self, token: str) -> str:
-        made = self.make(token)
-        if len(token) <= 64:
-            if len(self) > 200_000:
-                self.clear()
-            self[token] = made
-        return made
-
-    def make(self, token: str) -> str:
-        raise NotImplementedError
-
-
-class _Folding(_Remembering):
-    def make(self, token: str) -> str:
-        if token[-1] == "'":
-            return token
-        content = _content(token)
-        if content is not None:
-            lowered = content.lower()
-            plain = is_word(lowered) and lowered not in ALL
-            return lowered if plain else delimited(lowered)
-        return token.lower() if _is_word_token(token) else token
-
-
-class _Shaping(_Remembering):
-    def make(self, token: str) -> str:
-        if token[-1] == "'":
-            return "N" + token[1:] if token[0] == "n" else token
-        content = _content(token)
-        if content is not None:
-            lowered = content.lower()
-            is_plain = is_word(content) and lowered not in ALL and lowered not in CASELESS
-            return content if is_plain else delimited(content)
-        if _is_word_token(token):
-            lowered = token.lower()
-            return lowered if lowered in CASELESS else token
+def _folded(token: str) -> str:
+    if token[-1] == "'":
         return token
+    content = _content(token)
+    if content is not None:
+        lowered = content.lower()
+        is_plain = is_word(lowered) and lowered not in ALL
+        return lowered if is_plain else delimited(lowered)
+    return token.lower() if _is_word_token(token) else token
 
 
-class _Naming(_Remembering):
-    def make(self, token: str) -> str:
-        if token[-1:] in ("'", ""):
-            return ""
-        if token[0] == "[" and len(token) > 1:
-            return token[1:-1].replace("]]", "]")
-        return token if token[0] != "@" and _is_word_token(token) else ""
+def _shaped(token: str) -> str:
+    if token[-1] == "'":
+        return "N" + token[1:] if token[0] == "n" else token
+    content = _content(token)
+    if content is not None:
+        lowered = content.lower()
+        is_plain = is_word(content) and lowered not in ALL and lowered not in CASELESS
+        return content if is_plain else delimited(content)
+    if _is_word_token(token) and (lowered := token.lower()) in CASELESS:
+        return lowered
+    return token
 
 
-class _Reading(_Remembering):
-    def make(self, token: str) -> str:
-        if token[-1] == "'":
-            return ""
-        content = _content(token)
-        if content is not None:
-            return content
-        return token if token[0] != "@" and _is_word_token(token) else ""
+def _identifier(token: str) -> str:
+    if token[-1:] in ("'", ""):
+        return ""
+    if token[0] == "[" and len(token) > 1:
+        return token[1:-1].replace("]]", "]")
+    return token if token[0] != "@" and _is_word_token(token) else ""
 
 
-fold = _Folding().__getitem__
+def _written_identifier(token: str) -> str:
+    if token[-1] == "'":
+        return ""
+    content = _content(token)
+    if content is not None:
+        return content
+    return token if token[0] != "@" and _is_word_token(token) else ""
+
+
+fold = Remembered(_folded).__getitem__
 """The folded form of a token, for comparing names: words in lower case, ``[abc]`` and ``"abc"`` as
 ``abc`` unless that is a keyword, all else verbatim."""
-shaped = _Shaping().__getitem__
+shaped = Remembered(_shaped).__getitem__
 """What of a token a version stands for: as folded, but only keywords lose their case."""
-identifier = _Naming().__getitem__
+identifier = Remembered(_identifier).__getitem__
 """The identifier for which a folded token stands, in lower case; ``""`` for others."""
-written_identifier = _Reading().__getitem__
+written_identifier = Remembered(_written_identifier).__getitem__
 """The identifier for which an unfolded token stands, its case kept; ``""`` for others."""
 
 
@@ -242,24 +217,6 @@ def is_open(token: str) -> bool:
 def unterminated(token: str, line: int) -> SourceError:
     """Return what is wrong with a token that `is_open`."""
     if token[:2] == "/*":
-        if _closes(token):
-            return SourceError(
-                f"comments are nested deeper than {_NESTING} levels",
-                line=line,
-                hint="flatten the nested /* */ comments",
-            )
-        what = "comment"
-    else:
-        what = {"[": "name in brackets", '"': "quoted name"}.get(token[0], "string literal")
-    return SourceError(
-        f"the {what} that starts here never ends", line=line, hint=f"close the {what}"
-    )
-
-
-def _closes(text: str) -> bool:
-    depth = 0
-    for match in _COMMENT_MARK.finditer(text):
-        depth += 1 if match.group() == "/*" else -1
-        if depth == 0:
-            return True
-    return False
+        return open_comment(token, 0, line)
+    what = {"[": "name in brackets", '"': "quoted name"}.get(token[0], "string literal")
+    return never_ends(what, line)

@@ -13,25 +13,23 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from procver.errors import SourceError
+from procver.scanning.lexing import (
+    BLOCK_COMMENT,
+    DIRECTIVE,
+    Remembered,
+    end_of,
+    never_ends,
+    open_comment,
+)
 from procver.scanning.postgresql.keywords import ALL
 
-_NESTING: Final = 12
 _BLANK = r"[ \t\n\r\f\v]"
 _START = r"[^\x00-@\[-^`{-\x7f]"
 _WORD = rf"{_START}[^\x00-#%-/:-@\[-^`{{-\x7f]*+"
-
-
-def _block_comment(levels: int) -> str:
-    pattern = r"/\*(?>(?:[^*/]++|\*(?!/)|/(?!\*))*)\*/"
-    for _ in range(levels):
-        pattern = rf"/\*(?>(?:[^*/]++|\*(?!/)|/(?!\*)|{pattern})*)\*/"
-    return pattern
-
-
-_COMMENT = _block_comment(_NESTING)
-_DIRECTIVE = r"--[ \t]*+[pP][rR][oO][cC][vV][eE][rR]:"
-_SKIP = rf"{_BLANK}*+(?>(?:(?:--[^\n\r]*+|{_COMMENT}){_BLANK}*+)*)"
-_PLAIN_SKIP = rf"{_BLANK}*+(?>(?:(?:(?!{_DIRECTIVE})--[^\n\r]*+|(?!/\*\+){_COMMENT}){_BLANK}*+)*)"
+_SKIP = rf"{_BLANK}*+(?>(?:(?:--[^\n\r]*+|{BLOCK_COMMENT}){_BLANK}*+)*)"
+_PLAIN_SKIP = (
+    rf"{_BLANK}*+(?>(?:(?:(?!{DIRECTIVE})--[^\n\r]*+|(?!/\*\+){BLOCK_COMMENT}){_BLANK}*+)*)"
+)
 # A string goes on after a newline: 'a' <newline> 'b' is one literal.
 _GO_ON = r"(?>(?:[ \t\f\v]|--[^\n\r]*+)*)[\n\r](?>(?:[ \t\n\r\f\v]|--[^\n\r]*+[\n\r])*)"
 _PLAIN = r"'[^']*+(?>(?:''[^']*+)*)'"
@@ -84,7 +82,7 @@ _AFTER = rf"(?: ?+(?![-/ \t\n\r\f\v])|{_BLANK}*+(?![-/])|{_SKIP})"
 _FAST = re.compile(rf"({_token(_DOLLAR)}){_AFTER}")
 _SLOW = re.compile(rf"({_token(_DOLLAR + '|' + _TAGGED)}){_AFTER}")
 _SPECIAL = re.compile(
-    rf"(?P<special>{_DIRECTIVE}[^\n\r]*+|(?=/\*\+){_COMMENT}){_PLAIN_SKIP}"
+    rf"(?P<special>{DIRECTIVE}[^\n\r]*+|(?=/\*\+){BLOCK_COMMENT}){_PLAIN_SKIP}"
     rf"|(?:{_token(_DOLLAR + '|' + _TAGGED)}){_PLAIN_SKIP}"
 )
 _BLANKS = re.compile(rf"{_BLANK}*+")
@@ -93,14 +91,12 @@ _HAS_TAG = re.compile(rf"\${_START}[^\x00-/:-@\[-^`{{-\x7f]*+\$")
 _SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 UNTERMINATED: Final = frozenset({"'", "E'", "e'", '"', "$", "/*"})
-
-
-_UNTERMINATED_WORDS = {"'": "string literal", '"': "quoted name", "*": "comment"}
+_OPENED = {"'": "string literal", '"': "quoted name"}
 
 
 def lex(text: str) -> list[str]:
     """Return the significant tokens of ``text``, as they are written."""
-    start = _LEADING.match(text).end()  # type: ignore[union-attr]
+    start = end_of(_LEADING, text)
     if "$" in text and _HAS_TAG.search(text):
         return [found[0] for found in _SLOW.findall(text, start)]
     return _FAST.findall(text, start)
@@ -109,7 +105,7 @@ def lex(text: str) -> list[str]:
 def tokens(text: str) -> Iterator[tuple[int, int]]:
     """Yield [start, end) of each token that `lex` returns, lazily and in the same order."""
     pattern = _SLOW if "$" in text and _HAS_TAG.search(text) else _FAST
-    start = _LEADING.match(text).end()  # type: ignore[union-attr]
+    start = end_of(_LEADING, text)
     for match in pattern.finditer(text, start):
         yield match.span(1)
 
@@ -134,7 +130,7 @@ def special_comments(text: str) -> list[Special]:
         return []
     found: list[Special] = []
     count = 0
-    start = _PLAIN_LEADING.match(text).end()  # type: ignore[union-attr]
+    start = end_of(_PLAIN_LEADING, text)
     for match in _SPECIAL.finditer(text, start):
         comment = match["special"]
         if comment is None:
@@ -146,12 +142,12 @@ def special_comments(text: str) -> list[Special]:
 
 def after_blanks(text: str, start: int) -> int:
     """Return where the blanks and comments that start at ``start`` end."""
-    return _LEADING.match(text, start).end()  # type: ignore[union-attr]
+    return end_of(_LEADING, text, start)
 
 
 def blanks_end(text: str, start: int) -> int:
     """Return where the blanks that start at ``start`` end."""
-    return _BLANKS.match(text, start).end()  # type: ignore[union-attr]
+    return end_of(_BLANKS, text, start)
 
 
 def lower(word: str) -> str:
@@ -164,52 +160,27 @@ def is_simple(name: str) -> bool:
     return _SIMPLE.fullmatch(name) is not None
 
 
-class _Folding(dict[str, str]):
-    """Tokens to their folded form, remembered while they are short and few."""
-
-    def __missing__(self, token: str) -> str:
-        first = token[0]
-        if first == '"':
-            name = token[1:-1]
-            folded = name if is_simple(name) and name not in ALL else token
-        elif (first.isalpha() or first == "_" or first > "\x7f") and token[-1] not in "'\"":
-            folded = lower(token)
-        else:
-            folded = token
-            if len(token) > 12:
-                return folded
-        if len(token) <= 64:
-            if len(self) > 200_000:
-                self.clear()
-            self[token] = folded
-        return folded
+def _is_word(token: str) -> bool:
+    first = token[0]
+    return (first.isalpha() or first == "_" or first > "\x7f") and token[-1] not in "'\""
 
 
-class _Naming(dict[str, str]):
-    """Folded tokens to the identifier each stands for; empty for what is none."""
-
-    def __missing__(self, token: str) -> str:
-        first = token[0]
-        if first == '"':
-            name = token[1:-1].replace('""', '"')
-        elif (first.isalpha() or first == "_" or first > "\x7f") and token[-1] not in "'\"":
-            name = token
-        else:
-            name = ""
-            if len(token) > 12:
-                return name
-        if len(token) <= 64:
-            if len(self) > 200_000:
-                self.clear()
-            self[token] = name
-        return name
+def _folded(token: str) -> str:
+    if token[0] == '"':
+        name = token[1:-1]
+        return name if is_simple(name) and name not in ALL else token
+    return lower(token) if _is_word(token) else token
 
 
-_folding = _Folding()
-_naming = _Naming()
-fold = _folding.__getitem__
+def _identifier(token: str) -> str:
+    if token[0] == '"':
+        return token[1:-1].replace('""', '"')
+    return token if _is_word(token) else ""
+
+
+fold = Remembered(_folded).__getitem__
 """The folded form of a token: words in lower case, ``"abc"`` as ``abc``, all else verbatim."""
-identifier = _naming.__getitem__
+identifier = Remembered(_identifier).__getitem__
 """The identifier for which a folded token stands, as the database keeps it; ``""`` for others."""
 
 
@@ -233,29 +204,13 @@ def refuse_unterminated(text: str, line_at: Callable[[int], int]) -> None:
         if token not in UNTERMINATED:
             continue
         line = line_at(start)
-        if token == "/*" and _closes(text, start):
-            raise SourceError(
-                f"comments are nested deeper than {_NESTING} levels",
-                line=line,
-                hint="flatten the nested /* */ comments",
-            )
+        if token == "/*":
+            raise open_comment(text, start, line)
         if token == "$":
             match = _HAS_TAG.match(text, start)
             token = match.group() if match else text[start : start + 2]
-            if token not in ("$$",) and match is None:
+            if match is None and token != "$$":
                 raise SourceError(
                     "a lone $ is no SQL", line=line, hint="remove it, or make the file a template"
                 )
-        what = _UNTERMINATED_WORDS.get(token[-1], f"{token} string")
-        raise SourceError(
-            f"the {what} that starts here never ends", line=line, hint=f"close the {what}"
-        )
-
-
-def _closes(text: str, start: int) -> bool:
-    depth = 0
-    for match in re.compile(r"/\*|\*/").finditer(text, start):
-        depth += 1 if match.group() == "/*" else -1
-        if depth == 0:
-            return True
-    return False
+        raise never_ends(_OPENED.get(token[-1], f"{token} string"), line)
