@@ -112,6 +112,23 @@ def test_a_unit_is_one_transaction_that_holds_the_project() -> None:
     assert [row["physical"] for row in added] == ["dbo.Wanted_1", "dbo.vThings_1"]
 
 
+def test_what_is_restored_takes_its_grants_after_what_its_source_says() -> None:
+    wire = Wire()
+    says = "GRANT SELECT ON dbo.vThings_1 TO app"
+    back = {"given": [{"own": None, "acl": [], "properties": []}], "wholly": True}
+    restored = version("vThings", "view", VIEW, privileges=back, after=(says,))
+    like = {"like": {"schema": "dbo", "leaf": "vMore_1", "kind": "view"}}
+    fresh = version("vMore", "view", "CREATE VIEW dbo.vMore_2 AS SELECT 1 AS x", privileges=like)
+    assert run(wire, writing.creation(7, [restored, fresh], [])) == [0]
+    assert wire.sent == [
+        BEGIN.format(40), VIEW, "CREATE VIEW dbo.vMore_2 AS SELECT 1 AS x", "carry", says, "carry", "describe",
+        "add_versions", COMMIT,
+    ]  # fmt: skip
+    assert [[item["target"]["leaf"] for item in sent] for sent in wire.arguments[:3]] == [
+        ["vMore_1"], ["vThings_1"], ["vMore_1", "vThings_1"],
+    ]  # fmt: skip
+
+
 def test_settings_of_a_file_hold_in_its_own_unit_and_are_set_back() -> None:
     wire = Wire()
     off = "SET QUOTED_IDENTIFIER OFF"

@@ -110,6 +110,24 @@ def test_drift_is_seen_and_layout_is_none(
     assert not known().versions["dbo.spFind", 1].found
 
 
+def drop_and_restore(database: MssqlDatabase, known: Read, made: NewVersion) -> None:
+    """Collect a version and bring it back from what the registry keeps of it."""
+    found = known()
+    target = found.versions[made.label, made.number]
+    statements = [s for _, s in database.read(Call("drops", {"ids": [target.id]}))[0]]
+    unit = writing.drop(found.project_id, target, statements, "test")
+    assert list(database.run(found.project_id, found.generation, [unit])) == [0]
+    found = known()
+    assert (found.by_id[target.id].state, found.by_id[target.id].found) == ("dropped", False)
+    row = database.read(Call("definitions", {"ids": [target.id]}))[0][0]
+    back = made._replace(
+        definition=tuple((text, role) for text, role in row[1]),
+        privileges={"given": row[2], "wholly": True},
+    )
+    publish(database, found, [back])
+    assert known().versions[made.label, made.number].id == target.id, "the same, not a new one"
+
+
 def test_a_drop_and_a_restore_give_back_text_and_grants(
     place: Place, database: MssqlDatabase, known: Read
 ) -> None:
@@ -119,27 +137,78 @@ def test_a_drop_and_a_restore_give_back_text_and_grants(
     publish(database, known(), [things()[1], made])
     place.sql("REVOKE EXECUTE ON dbo.spFind_1 FROM others")
     place.sql("GRANT EXECUTE ON dbo.spFind_1 TO readers")
-    found = known()
-    target = found.versions["dbo.spFind", 1]
-    statements = [s for _, s in database.read(Call("drops", {"ids": [target.id]}))[0]]
-    unit = writing.drop(found.project_id, target, statements, "test")
-    assert list(database.run(found.project_id, found.generation, [unit])) == [0]
-    assert "dbo.spfind_1" not in place.objects()
-    found = known()
-    assert found.versions["dbo.spFind", 1].state == "dropped"
-    row = database.read(Call("definitions", {"ids": [target.id]}))[0][0]
-    back = made._replace(
-        definition=tuple((text, role) for text, role in row[1]),
-        privileges={"given": row[2], "wholly": True},
-    )
-    publish(database, found, [back])
-    found = known()
-    assert found.versions["dbo.spFind", 1].id == target.id, "the same version, not a new one"
-    assert acl(database, found, "dbo.spFind") == {("readers", "EXECUTE", False)}
+    drop_and_restore(database, known, made)
+    assert acl(database, known(), "dbo.spFind") == {("readers", "EXECUTE", False)}
     logged = database.read(Call("events", {"project": "shop"}))[0]
     assert [(row[3], row[4], row[5]) for row in logged] == [
         ("drop", "dbo.spFind_1", {"why": "test"})
     ]
+
+
+def test_what_an_administrator_changed_after_publication_outlives_a_restore(
+    place: Place, database: MssqlDatabase, known: Read
+) -> None:
+    """The source grants and describes; what it says no longer counts once somebody said otherwise."""
+    place.sql("CREATE ROLE readers")
+    place.sql("CREATE ROLE others")
+    about = "EXEC {} N'{}', {} N'SCHEMA', N'dbo', N'VIEW', N'vThings_1'"
+    add, change, remove = (f"sp_{verb}extendedproperty" for verb in ("add", "update", "drop"))
+    made = version(
+        "vThings", "view", VIEW,
+        after=(
+            "GRANT SELECT ON dbo.vThings_1 TO others",
+            "GRANT SELECT ON dbo.vThings_1 (id) TO readers",
+            about.format(add, "MS_Description", "N'old',"),
+            about.format(add, "Owner", "N'us',"),
+            about.format(add, "MS_Description", "N'the key',") + ", N'COLUMN', N'id'",
+        ),
+    )  # fmt: skip
+    publish(database, known(), [made])
+    place.sql("REVOKE SELECT ON dbo.vThings_1 FROM others")
+    place.sql("REVOKE SELECT ON dbo.vThings_1 (id) FROM readers")
+    place.sql("GRANT SELECT ON dbo.vThings_1 (name) TO readers")
+    place.sql("CREATE ROLE third")
+    place.sql("GRANT SELECT ON dbo.vThings_1 TO third WITH GRANT OPTION")
+    place.sql(about.format(change, "MS_Description", "N'it''s new',"))
+    place.sql(about.format(remove, "Owner", ""))
+    place.sql(about.format(remove, "MS_Description", "") + ", N'COLUMN', N'id'")
+    place.sql(about.format(add, "MS_Description", "N'a name',") + ", N'COLUMN', N'name'")
+    drop_and_restore(database, known, made)
+    found = known()
+    given = catalog(database, found)[found.versions["dbo.vThings", 1].id][3][0]
+    assert {tuple(entry) for entry in given["acl"]} == {
+        ("readers", "SELECT ([name])", False),
+        ("third", "SELECT", True),
+    }
+    assert sorted(given["properties"]) == [
+        ["MS_Description", "a name", "COLUMN", "name"],
+        ["MS_Description", "it's new"],
+    ]
+
+
+def test_an_owner_that_was_taken_back_outlives_a_restore(
+    place: Place, database: MssqlDatabase, known: Read
+) -> None:
+    if database.server.babelfish:
+        pytest.skip("Babelfish knows no owner of a single object")
+    place.sql("CREATE ROLE readers")
+    place.sql("CREATE ROLE keepers")
+    made = version(
+        "vThings", "view", VIEW,
+        after=(
+            "ALTER AUTHORIZATION ON dbo.vThings_1 TO keepers",
+            "GRANT SELECT ON dbo.vThings_1 TO readers",
+        ),
+    )  # fmt: skip
+    publish(database, known(), [made])
+    view = known().versions["dbo.vThings", 1].id
+    assert catalog(database, known())[view][3][0]["own"] == "keepers"
+    place.sql("ALTER AUTHORIZATION ON dbo.vThings_1 TO SCHEMA OWNER")
+    place.sql("GRANT SELECT ON dbo.vThings_1 TO readers")
+    drop_and_restore(database, known, made)
+    given = catalog(database, known())[view][3][0]
+    assert given["own"] is None
+    assert given["acl"] == [["readers", "SELECT", False]]
 
 
 def test_grants_go_from_version_to_version(

@@ -169,6 +169,34 @@ CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN (
 );
 GO
 -- Owner, grants and extended properties of objects as data. An entry of "acl" is [grantee, what, grantable]: "what" says
+-- The extended properties of objects, one row each; "part" and "item" are COLUMN or PARAMETER and its name.
+CREATE FUNCTION procver.properties(@work nvarchar(max)) RETURNS TABLE AS RETURN (
+    SELECT p.[schema], p.leaf, p.kind, e.name, CAST(e.value AS nvarchar(4000)) AS value,
+           CASE WHEN c.name IS NOT NULL THEN N'COLUMN' WHEN a.name IS NOT NULL THEN N'PARAMETER' END AS part,
+           COALESCE(c.name, a.name) AS item
+    FROM procver.parts(@work) p
+    JOIN sys.extended_properties e ON e.major_id = p.major_id AND (e.class = p.class OR (e.class = 2 AND p.class = 1))
+    LEFT JOIN sys.columns c ON e.class = 1 AND e.minor_id > 0 AND c.object_id = e.major_id AND c.column_id = e.minor_id
+    LEFT JOIN sys.all_parameters a ON e.class = 2 AND a.object_id = e.major_id AND a.parameter_id = e.minor_id
+);
+GO
+CREATE FUNCTION procver.literal(@text nvarchar(4000)) RETURNS nvarchar(max) AS
+BEGIN
+    RETURN COALESCE(N'N''' + REPLACE(CAST(@text AS nvarchar(max)), N'''', N'''''') + N'''', N'NULL');
+END;
+GO
+-- The arguments by which sp_addextendedproperty and sp_dropextendedproperty find a property's owner.
+CREATE FUNCTION procver.property_place(
+    @schema nvarchar(128), @leaf nvarchar(128), @kind varchar(20), @part nvarchar(20), @item nvarchar(128)
+) RETURNS nvarchar(max) AS
+BEGIN
+    RETURN N'N''SCHEMA'', ' + procver.literal(@schema) + N', N'''
+         + CASE @kind WHEN 'procedure' THEN N'PROCEDURE' WHEN 'view' THEN N'VIEW' WHEN 'function' THEN N'FUNCTION'
+                      ELSE N'TYPE' END
+         + N''', ' + procver.literal(@leaf)
+         + CASE WHEN @part IS NULL THEN N'' ELSE N', N''' + @part + N''', ' + procver.literal(@item) END;
+END;
+GO
 -- DENY where it denies, and ends with the column in brackets where it is for one.
 -- only: sqlserver
 CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN (

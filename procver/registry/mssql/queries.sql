@@ -237,9 +237,9 @@ WHERE NOT EXISTS (SELECT 1 FROM procver.project p WITH (UPDLOCK, HOLDLOCK)
 -- name: carry
 -- Owner and grants of new objects. Each item names its target {"schema", "leaf", "kind"} and where these come from: "given"
 -- (privileges as data) or "like" (an object to copy from), with the grants replaced by "exactly" ([[grantee, privilege,
--- grantable], ...]) where that is there. A new object has no grants, so only what is restored "wholly" may have to lose some.
--- Principals that no longer exist, and those no one may grant to, are passed over. The owner comes first: changing it takes
--- all grants away (manual, "ALTER AUTHORIZATION").
+-- grantable], ...]) where that is there. A new object has no grants, so only what is restored "wholly", after what follows its
+-- definition, may have to lose some, and its owner. Principals that no longer exist, and those no one may grant to, are passed
+-- over. The owner comes first: changing it takes all grants away (manual, "ALTER AUTHORIZATION").
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @targets nvarchar(max) = (
@@ -250,23 +250,25 @@ DECLARE @like TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NUL
                      privileges nvarchar(max) NULL);
 INSERT @like SELECT q.[schema], q.leaf, q.kind, q.privileges FROM procver.privileges(@likes) q;
 DECLARE @item TABLE (thing nvarchar(600) NOT NULL, object_id int NOT NULL, type varchar(2) NOT NULL, owner int NULL,
-                     own nvarchar(128) NULL, acl nvarchar(max) NULL, exactly int NOT NULL);
+                     own nvarchar(128) NULL, turn nvarchar(300) NULL, acl nvarchar(max) NULL, exactly int NOT NULL);
 INSERT @item
 SELECT p.thing, p.object_id, p.type, COALESCE(p.principal_id, s.principal_id),
        JSON_VALUE(COALESCE(i.given, l.privileges), '$[0].own'),
+       CASE WHEN i.wholly = 1 AND p.principal_id IS NOT NULL AND JSON_VALUE(i.given, '$[0].own') IS NULL THEN N'SCHEMA OWNER' END,
        COALESCE(i.exactly, JSON_QUERY(COALESCE(i.given, l.privileges), '$[0].acl')),
        CASE WHEN i.exactly IS NULL THEN 0 ELSE 1 END
 FROM OPENJSON(@a) WITH (
     [schema] nvarchar(128) '$.target.schema', leaf nvarchar(128) '$.target.leaf', kind varchar(20) '$.target.kind',
     given nvarchar(max) AS JSON, exactly nvarchar(max) AS JSON, like_schema nvarchar(128) '$.like.schema',
-    like_leaf nvarchar(128) '$.like.leaf', like_kind varchar(20) '$.like.kind') i
+    like_leaf nvarchar(128) '$.like.leaf', like_kind varchar(20) '$.like.kind', wholly bit) i
 JOIN procver.parts(@targets) p ON p.[schema] = i.[schema] AND p.leaf = i.leaf AND p.kind = i.kind
 JOIN sys.schemas s ON s.schema_id = p.schema_id
 LEFT JOIN @like l ON l.[schema] = i.like_schema AND l.leaf = i.like_leaf AND l.kind = i.like_kind;
+UPDATE @item SET turn = QUOTENAME(own), owner = DATABASE_PRINCIPAL_ID(own)
+WHERE DATABASE_PRINCIPAL_ID(own) IS NOT NULL AND DATABASE_PRINCIPAL_ID(own) <> owner;
 DECLARE @sql nvarchar(max) = (
-    SELECT STRING_AGG(CAST(N'ALTER AUTHORIZATION ON ' + i.thing + N' TO ' + QUOTENAME(i.own) AS nvarchar(max)), N'; ')
-    FROM @item i
-    WHERE DATABASE_PRINCIPAL_ID(i.own) IS NOT NULL AND DATABASE_PRINCIPAL_ID(i.own) <> i.owner);
+    SELECT STRING_AGG(CAST(N'ALTER AUTHORIZATION ON ' + i.thing + N' TO ' + i.turn AS nvarchar(max)), N'; ')
+    FROM @item i WHERE i.turn IS NOT NULL);
 IF @sql IS NOT NULL EXEC sp_executesql @sql;
 DECLARE @whole nvarchar(max) = (
     SELECT N'[' + STRING_AGG(i.target, N',') + N']'
@@ -313,7 +315,8 @@ SET @sql = (
 IF @sql IS NOT NULL EXEC sp_executesql @sql
 
 -- name: describe
--- Extended properties of the same items, after what follows the definition in the source: what that says has precedence.
+-- Extended properties of the same items, after what follows the definition in the source: what that says has precedence, but
+-- for what is restored "wholly", which gets exactly the properties it had.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @likes nvarchar(max) = (
@@ -332,28 +335,30 @@ FROM OPENJSON(@a) WITH (
     like_kind varchar(20) '$.like.kind') i
 LEFT JOIN @like l ON l.[schema] = i.like_schema AND l.leaf = i.like_leaf AND l.kind = i.like_kind
 CROSS APPLY OPENJSON(COALESCE(JSON_QUERY(i.given, '$[0].properties'), l.properties)) e;
+DECLARE @whole nvarchar(max) = (
+    SELECT N'[' + STRING_AGG(i.target, N',') + N']'
+    FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON, wholly bit) i WHERE i.wholly = 1);
+DECLARE @sql nvarchar(max) = (
+    SELECT STRING_AGG(CAST(N'EXEC sp_dropextendedproperty ' + procver.literal(h.name) + N', '
+                           + procver.property_place(h.[schema], h.leaf, h.kind, h.part, h.item) AS nvarchar(max)), N'; ')
+    FROM procver.properties(@whole) h
+    WHERE NOT EXISTS (SELECT 1 FROM @wanted w
+                      WHERE w.[schema] = h.[schema] AND w.leaf = h.leaf AND w.kind = h.kind
+                        AND w.name = h.name COLLATE DATABASE_DEFAULT
+                        AND COALESCE(w.item, N'') = COALESCE(h.item, N'') COLLATE DATABASE_DEFAULT
+                        AND COALESCE(w.value, N'') = COALESCE(h.value, N'') COLLATE Latin1_General_100_BIN2));
+IF @sql IS NOT NULL EXEC sp_executesql @sql;
 IF NOT EXISTS (SELECT 1 FROM @wanted) RETURN;
 DECLARE @targets nvarchar(max) = (SELECT DISTINCT w.[schema], w.leaf, w.kind FROM @wanted w FOR JSON PATH);
-DECLARE @sql nvarchar(max) = (
-    SELECT STRING_AGG(CAST(CONCAT(
-               N'EXEC sp_addextendedproperty N''', REPLACE(w.name, N'''', N''''''), N''', ',
-               COALESCE(N'N''' + REPLACE(w.value, N'''', N'''''') + N'''', N'NULL'),
-               N', N''SCHEMA'', N''', REPLACE(w.[schema], N'''', N''''''), N''', N''',
-               CASE w.kind WHEN 'procedure' THEN N'PROCEDURE' WHEN 'view' THEN N'VIEW' WHEN 'function' THEN N'FUNCTION'
-                           ELSE N'TYPE' END,
-               N''', N''', REPLACE(w.leaf, N'''', N''''''), N'''',
-               CASE WHEN w.part IS NOT NULL
-                    THEN N', N''' + w.part + N''', N''' + REPLACE(w.item, N'''', N'''''') + N'''' END)
-           AS nvarchar(max)), N'; ')
+SET @sql = (
+    SELECT STRING_AGG(CAST(N'EXEC sp_addextendedproperty ' + procver.literal(w.name) + N', ' + procver.literal(w.value) + N', '
+                           + procver.property_place(w.[schema], w.leaf, w.kind, w.part, w.item) AS nvarchar(max)), N'; ')
     FROM @wanted w
     JOIN procver.parts(@targets) p ON p.[schema] = w.[schema] AND p.leaf = w.leaf AND p.kind = w.kind
-    WHERE NOT EXISTS (
-        SELECT 1 FROM sys.extended_properties x
-        LEFT JOIN sys.columns c ON x.class = 1 AND x.minor_id > 0 AND c.object_id = x.major_id AND c.column_id = x.minor_id
-        LEFT JOIN sys.all_parameters a ON x.class = 2 AND a.object_id = x.major_id AND a.parameter_id = x.minor_id
-        WHERE x.major_id = p.major_id AND (x.class = p.class OR (x.class = 2 AND p.class = 1))
-          AND x.name COLLATE DATABASE_DEFAULT = w.name COLLATE DATABASE_DEFAULT
-          AND COALESCE(c.name, a.name, N'') COLLATE DATABASE_DEFAULT = COALESCE(w.item, N'') COLLATE DATABASE_DEFAULT)
+    WHERE NOT EXISTS (SELECT 1 FROM procver.properties(@targets) h
+                      WHERE h.[schema] = w.[schema] AND h.leaf = w.leaf AND h.kind = w.kind
+                        AND h.name COLLATE DATABASE_DEFAULT = w.name
+                        AND COALESCE(h.item, N'') COLLATE DATABASE_DEFAULT = COALESCE(w.item, N''))
       AND (w.part IS NULL
            OR (w.part = N'COLUMN' AND EXISTS (SELECT 1 FROM sys.columns c
                                               WHERE c.object_id = p.object_id AND c.name COLLATE DATABASE_DEFAULT = w.item))
