@@ -168,7 +168,6 @@ CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN (
     WHERE p.class = 6
 );
 GO
--- Owner, grants and extended properties of objects as data. An entry of "acl" is [grantee, what, grantable]: "what" says
 -- The extended properties of objects, one row each; "part" and "item" are COLUMN or PARAMETER and its name.
 CREATE FUNCTION procver.properties(@work nvarchar(max)) RETURNS TABLE AS RETURN (
     SELECT p.[schema], p.leaf, p.kind, e.name, CAST(e.value AS nvarchar(4000)) AS value,
@@ -197,6 +196,7 @@ BEGIN
          + CASE WHEN @part IS NULL THEN N'' ELSE N', N''' + @part + N''', ' + procver.literal(@item) END;
 END;
 GO
+-- Owner, grants and extended properties of objects as data. An entry of "acl" is [grantee, what, grantable]: "what" says
 -- DENY where it denies, and ends with the column in brackets where it is for one.
 -- only: sqlserver
 CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN (
