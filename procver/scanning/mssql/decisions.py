@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-
 from procver.objects import Kind, Name
 from procver.scanning.mssql.keywords import RESERVED
 from procver.scanning.mssql.lexer import identifier
 from procver.scanning.mssql.names import ANY, CALLED, RELATIONS, Found, Names, label, quote
 from procver.scanning.mssql.scopes import Chain, Findings, Scope
-from procver.scanning.mssql.unit import Mark, Role, Unit, matches, positions
+from procver.scanning.mssql.unit import Mark, Role, Unit
+from procver.scanning.tokens import Tokens
 
 
-class Decisions:
+class Decisions(Tokens):
     """The tokens of one stretch of a batch, and the decisions on the names among them.
 
     Args:
@@ -35,30 +34,13 @@ class Decisions:
         *,
         describing: bool = False,
     ) -> None:
+        super().__init__(unit.folded, candidates, part)
         self.unit = unit
-        self.toks = unit.folded
-        self.size = len(self.toks)
         self.names = names
         self.findings = findings
         self.describing = describing
-        self.at = positions(self.toks, candidates, *part)
-        self.at_set = frozenset(self.at)
-        self.match = matches(self.toks, *part)
 
     # ---- tokens --------------------------------------------------------------------------------
-
-    def tok(self, i: int) -> str:
-        """Return the folded token ``i``, ``""`` outside the text."""
-        return self.toks[i] if 0 <= i < self.size else ""
-
-    def has(self, lo: int, hi: int) -> bool:
-        """Return whether a candidate lies in [lo, hi)."""
-        found = bisect_left(self.at, lo)
-        return found < len(self.at) and self.at[found] < hi
-
-    def close(self, i: int, hi: int) -> int:
-        """Return the index of the bracket that closes the one at ``i``, at most ``hi``."""
-        return min(self.match.get(i, hi), hi)
 
     def is_name(self, i: int) -> bool:
         """Return whether token ``i`` is a name: no keyword, variable or literal."""

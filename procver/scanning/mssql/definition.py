@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from procver.objects import Kind
 from procver.scanning.mssql.lexer import identifier
+from procver.scanning.tokens import closing
 
 KINDS = {
     "proc": Kind.PROCEDURE,
@@ -70,20 +71,6 @@ def read_head(toks: Sequence[str], lo: int, hi: int) -> Definition | None:
         name.append(i + 1)
         i += 2
     return Definition(lo, hi, KINDS.get(toks[noun]), noun, tuple(name), i, altered, dropped)
-
-
-def closing(toks: Sequence[str], i: int, hi: int) -> int:
-    """Return the index of the bracket that closes the one at ``i``, or ``hi``."""
-    depth = 0
-    while i < hi:
-        if toks[i] == "(":
-            depth += 1
-        elif toks[i] == ")":
-            depth -= 1
-            if depth == 0:
-                return i
-        i += 1
-    return hi
 
 
 def body_start(toks: Sequence[str], definition: Definition) -> int:

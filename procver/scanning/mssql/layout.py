@@ -9,7 +9,7 @@ from typing import NamedTuple
 from procver.errors import SourceError
 from procver.objects import Header, Kind, Name
 from procver.scanning.mssql.batches import Batch, split
-from procver.scanning.mssql.definition import Definition, closing, read_head
+from procver.scanning.mssql.definition import Definition, read_head
 from procver.scanning.mssql.lexer import (
     fold,
     identifier,
@@ -30,6 +30,7 @@ from procver.scanning.mssql.refusals import (
 from procver.scanning.mssql.script import Step, steps
 from procver.scanning.mssql.settings import Effect, read_set
 from procver.scanning.mssql.unit import File, Unit
+from procver.scanning.tokens import closing
 
 _HEADER_TOKENS = 2000
 _SILENT = frozenset({"print", "raiserror", "transaction", "commit", "declare"})

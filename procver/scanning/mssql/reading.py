@@ -17,8 +17,9 @@ from procver.scanning.mssql.mentions import read_strings
 from procver.scanning.mssql.names import Found, Names, index_of, label
 from procver.scanning.mssql.refusals import too_deep
 from procver.scanning.mssql.scopes import Findings
-from procver.scanning.mssql.unit import Mark, Role, Unit, positions
+from procver.scanning.mssql.unit import Mark, Role, Unit
 from procver.scanning.mssql.walker import Walker
+from procver.scanning.tokens import positions
 
 
 @dataclass(slots=True)

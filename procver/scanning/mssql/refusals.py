@@ -5,7 +5,8 @@ from __future__ import annotations
 from procver.errors import SourceError
 from procver.objects import Kind
 from procver.scanning.mssql.definition import Definition, body_start, is_table_type, options
-from procver.scanning.mssql.unit import Unit, positions
+from procver.scanning.mssql.unit import Unit
+from procver.scanning.tokens import positions
 
 _MIGRATION = "leave it to the team's migration tool, outside the sources of procver"
 _TRIGGERS = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from procver.scanning.mssql.definition import closing
 from procver.scanning.mssql.keywords import words
+from procver.scanning.tokens import closing
 
 _STARTS = words(
     """

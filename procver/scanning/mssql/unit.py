@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import cached_property
 from itertools import islice
@@ -20,6 +19,7 @@ from procver.scanning.mssql.lexer import (
     tokens,
     unterminated,
 )
+from procver.scanning.tokens import positions
 
 _WORD_PARTS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@#$")
 _UNCLEAR = frozenset("0123456789$")
@@ -198,32 +198,3 @@ class Unit:
     def error(self, index: int, message: str, hint: str) -> SourceError:
         """Return an error at token ``index``."""
         return SourceError(message, line=self.line(index), hint=hint)
-
-
-def positions(toks: Sequence[str], candidates: Iterable[str], lo: int, hi: int) -> list[int]:
-    """Return the indexes in [lo, hi) of the tokens that are ``candidates``, ascending."""
-    found: list[int] = []
-    for candidate in candidates:
-        at = lo
-        while True:
-            try:
-                at = toks.index(candidate, at, hi)
-            except ValueError:
-                break
-            found.append(at)
-            at += 1
-    found.sort()
-    return found
-
-
-def matches(toks: Sequence[str], lo: int, hi: int) -> dict[int, int]:
-    """Return opening to closing bracket of each pair in [lo, hi)."""
-    found: dict[int, int] = {}
-    stack: list[int] = []
-    for i in range(lo, hi):
-        token = toks[i]
-        if token == "(":
-            stack.append(i)
-        elif token == ")" and stack:
-            found[stack.pop()] = i
-    return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from procver.objects import Kind
 from procver.scanning.postgresql.lexer import identifier, is_string, lower
+from procver.scanning.tokens import closing
 
 SCANNED_LANGUAGES = frozenset({"sql", "plpgsql"})
 _UNICODE = ('u&"', 'U&"')
@@ -100,20 +101,6 @@ def read_head(toks: list[str], lo: int, hi: int) -> Definition | None:
         name.append(i + 1)
         i += 2
     return Definition(lo, hi, kind, tuple(name), i, tuple(dropped), recursive, temporary)
-
-
-def closing(toks: list[str], i: int, hi: int) -> int:
-    """Return the index of the bracket that closes the one at ``i``, or ``hi``."""
-    depth = 0
-    while i < hi:
-        if toks[i] == "(":
-            depth += 1
-        elif toks[i] == ")":
-            depth -= 1
-            if depth == 0:
-                return i
-        i += 1
-    return hi
 
 
 def read_routine(toks: list[str], definition: Definition) -> Routine:

@@ -8,8 +8,9 @@ from procver.scanning.postgresql.names import Names, label
 from procver.scanning.postgresql.plpgsql import Plpgsql
 from procver.scanning.postgresql.refusals import refused
 from procver.scanning.postgresql.statements import Target
-from procver.scanning.postgresql.unit import Mark, Role, Unit, positions
+from procver.scanning.postgresql.unit import Mark, Role, Unit
 from procver.scanning.postgresql.walker import Findings, Scope
+from procver.scanning.tokens import positions
 
 _ABOUT = frozenset({"grant", "revoke", "comment", "security"})
 _PLAIN = frozenset({"on", "function", "procedure", "routine", "view", "table"})

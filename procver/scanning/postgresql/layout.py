@@ -8,11 +8,12 @@ from itertools import islice
 
 from procver.errors import SourceError
 from procver.objects import Header, Name
-from procver.scanning.postgresql.definition import Definition, closing, read_head, read_path
+from procver.scanning.postgresql.definition import Definition, read_head, read_path
 from procver.scanning.postgresql.lexer import UNTERMINATED, fold, identifier, tokens
 from procver.scanning.postgresql.names import has_control, label
 from procver.scanning.postgresql.refusals import refuse_client_syntax, refused
 from procver.scanning.postgresql.unit import Unit
+from procver.scanning.tokens import closing
 
 _HEADER_TOKENS = 16
 _TRANSACTION = frozenset({"begin", "commit", "start", "end"})

@@ -7,8 +7,9 @@ import re
 from procver.objects import Name
 from procver.scanning.postgresql.lexer import fold, identifier
 from procver.scanning.postgresql.names import RELATIONS, ROUTINES, Names, label
-from procver.scanning.postgresql.unit import Unit, positions
+from procver.scanning.postgresql.unit import Unit
 from procver.scanning.postgresql.walker import Findings
+from procver.scanning.tokens import positions
 
 _ANY = ROUTINES | RELATIONS
 _PART = r'(?:"[^"]+"|[A-Za-z_\x80-\U0010ffff][\w$]*)'

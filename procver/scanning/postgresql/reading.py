@@ -23,8 +23,9 @@ from procver.scanning.postgresql.mentions import read_strings
 from procver.scanning.postgresql.names import Names, index_of, label, token_forms
 from procver.scanning.postgresql.plpgsql import Plpgsql, variables
 from procver.scanning.postgresql.refusals import refused_trigger_function
-from procver.scanning.postgresql.unit import Mark, Role, Unit, positions
+from procver.scanning.postgresql.unit import Mark, Role, Unit
 from procver.scanning.postgresql.walker import Findings, Scope
+from procver.scanning.tokens import positions
 
 _TRIGGER_TYPES = frozenset({"trigger", "event_trigger"})
 

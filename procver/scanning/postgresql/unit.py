@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
 from enum import Enum
 from itertools import islice
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from procver.scanning.postgresql.lexer import (
     refuse_unterminated,
     tokens,
 )
+from procver.scanning.tokens import positions
 
 _NEAR = 24
 """Tokens up to here are looked up one after the other: most headers are that short."""
@@ -73,22 +73,6 @@ class Literal(NamedTuple):
         if self.quoting == "E":
             text = text.replace("\\", "\\\\")
         return text.replace("'", "''") if self.quoting else text
-
-
-def positions(toks: list[str], candidates: Iterable[str], lo: int, hi: int) -> list[int]:
-    """Return the indexes in [lo, hi) of the tokens that are ``candidates``, ascending."""
-    found: list[int] = []
-    for candidate in candidates:
-        at = lo
-        while True:
-            try:
-                at = toks.index(candidate, at, hi)
-            except ValueError:
-                break
-            found.append(at)
-            at += 1
-    found.sort()
-    return found
 
 
 class Unit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect_left
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,9 +11,9 @@ from procver.scanning.postgresql.builtins import BUILTINS
 from procver.scanning.postgresql.keywords import COL_NAME, NO_TABLE_NAME
 from procver.scanning.postgresql.lexer import identifier
 from procver.scanning.postgresql.names import RELATIONS, ROUTINES, Found, Names, label, quote
-from procver.scanning.postgresql.unit import Mark, Role, Unit, positions
+from procver.scanning.postgresql.unit import Mark, Role, Unit
+from procver.scanning.tokens import Tokens
 
-_BRACKETS = frozenset("()[]")
 _QUERY = frozenset({"select", "with", "values", "table"})
 _DML = {"insert": "into", "delete": "from", "merge": "into"}
 
@@ -104,7 +103,7 @@ class Chain(NamedTuple):
     star: bool
 
 
-class Walker(ABC):
+class Walker(Tokens, ABC):
     """Walks over the tokens of one unit and marks the references among them.
 
     It is driven by the candidates: what holds none is skipped unread. It never fails on text
@@ -135,34 +134,16 @@ class Walker(ABC):
         parameters: frozenset[str] = frozenset(),
         part: tuple[int, int] | None = None,
     ) -> None:
+        super().__init__(unit.folded, candidates, part or (0, len(unit.folded)), "()[]")
         self.unit = unit
-        self.toks = unit.folded
         self.names = names
         self.findings = findings
         self.variables = variables
         self.parameters = parameters
-        self.candidates = frozenset(candidates)
-        lo, hi = part or (0, len(self.toks))
-        self.at = positions(self.toks, self.candidates, lo, hi)
-        self.at_set = frozenset(self.at)
-        self.match = _matches(self.toks, lo, hi)
         self.describing = False
         self.itself = ""
 
     # ---- tokens -------------------------------------------------------------------------
-
-    def tok(self, i: int) -> str:
-        """Return the folded token ``i``, ``""`` outside the text."""
-        return self.toks[i] if 0 <= i < len(self.toks) else ""
-
-    def has(self, lo: int, hi: int) -> bool:
-        """Return whether a candidate lies in [lo, hi)."""
-        found = bisect_left(self.at, lo)
-        return found < len(self.at) and self.at[found] < hi
-
-    def close(self, i: int, hi: int) -> int:
-        """Return the index of the bracket that closes the one at ``i``, at most ``hi``."""
-        return min(self.match.get(i, hi), hi)
 
     def is_name(self, i: int) -> bool:
         """Return whether token ``i`` can be a name: a word or a quoted name."""
@@ -353,16 +334,3 @@ class Walker(ABC):
     @abstractmethod
     def statement(self, lo: int, hi: int, scope: Scope) -> None:
         """Read one SQL statement of any sort."""
-
-
-def _matches(toks: list[str], lo: int, hi: int) -> dict[int, int]:
-    matches: dict[int, int] = {}
-    stack: list[int] = []
-    for i in range(lo, hi):
-        token = toks[i]
-        if token in _BRACKETS:
-            if token in ("(", "["):
-                stack.append(i)
-            elif stack:
-                matches[stack.pop()] = i
-    return matches
