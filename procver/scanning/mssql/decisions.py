@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from procver.objects import Kind, Name
+from procver.scanning.marks import Findings
 from procver.scanning.mssql.keywords import RESERVED
 from procver.scanning.mssql.lexer import identifier
-from procver.scanning.mssql.names import ANY, CALLED, RELATIONS, Found, Names, label, quote
-from procver.scanning.mssql.scopes import Chain, Findings, Scope
-from procver.scanning.mssql.unit import Mark, Role, Unit
+from procver.scanning.mssql.names import ANY, CALLED, RELATIONS, label, quote
+from procver.scanning.mssql.scopes import Scope
+from procver.scanning.mssql.unit import Unit
+from procver.scanning.names import Found, Names
+from procver.scanning.scopes import Chain
 from procver.scanning.tokens import Tokens
 
 
@@ -104,15 +107,7 @@ class Decisions(Tokens):
 
     def mark(self, at: int, found: Found) -> Name | None:
         """Mark token ``at`` as a use of what was found."""
-        if found.version is not None:
-            self.findings.fixed[(found.name, found.version)] = None
-            return None
-        if found.name == self.names.own.name:
-            self.findings.recursive = self.findings.recursive or not self.describing
-            self.unit.marks[at] = Mark(Role.OWN if self.describing else Role.SELF, found.name)
-        else:
-            self.unit.marks[at] = Mark(Role.REFERENCE, found.name)
-        return found.name
+        return self.findings.use(self.unit, at, found, describing=self.describing)
 
     def exposed(self, chain: Chain, scope: Scope) -> bool:
         """Decide on the qualifiers in ``chain`` by the items of ``scope``; say if that was it."""

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from procver.objects import Kind, Name
+from procver.scanning.marks import Findings, Mark, Role
 from procver.scanning.mssql.definition import Definition, body_start
 from procver.scanning.mssql.layout import Following, Setting
 from procver.scanning.mssql.lexer import identifier, is_string, string_value, written_identifier
-from procver.scanning.mssql.names import Names, label, same
+from procver.scanning.mssql.names import label, same
 from procver.scanning.mssql.refusals import refuse_definition, refused
-from procver.scanning.mssql.scopes import Findings
 from procver.scanning.mssql.script import Step
-from procver.scanning.mssql.unit import Mark, Role, Unit
+from procver.scanning.mssql.unit import Unit
 from procver.scanning.mssql.walker import Walker
+from procver.scanning.names import Names
 
 _PERMISSIONS = frozenset({"grant", "deny", "revoke"})
 _EXECUTE = frozenset({"exec", "execute"})

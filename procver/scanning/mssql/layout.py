@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from procver.errors import SourceError
 from procver.objects import Header, Kind, Name
+from procver.scanning.marks import Finding
 from procver.scanning.mssql.batches import Batch, split
 from procver.scanning.mssql.definition import Definition, read_head
 from procver.scanning.mssql.lexer import (
@@ -20,7 +21,7 @@ from procver.scanning.mssql.lexer import (
     tokens,
     written_identifier,
 )
-from procver.scanning.mssql.names import has_control, label, same
+from procver.scanning.mssql.names import label, same
 from procver.scanning.mssql.refusals import (
     refuse_client_syntax,
     refuse_definition,
@@ -30,6 +31,7 @@ from procver.scanning.mssql.refusals import (
 from procver.scanning.mssql.script import Step, steps
 from procver.scanning.mssql.settings import Effect, read_set
 from procver.scanning.mssql.unit import File, Unit
+from procver.scanning.names import has_control
 from procver.scanning.tokens import closing
 
 _HEADER_TOKENS = 2000
@@ -38,16 +40,6 @@ _EXECUTE = frozenset({"exec", "execute"})
 _MODULES = frozenset({"proc", "procedure", "view", "function", "trigger"})
 _DROPPABLE = frozenset({"proc", "procedure", "view", "function", "type"})
 _PERMISSIONS = frozenset({"grant", "deny", "revoke", ",", "."})
-
-
-class Skipped(NamedTuple):
-    """A statement that is not sent, with what is said about it."""
-
-    unit: Unit
-    token: int
-    rule: str
-    message: str
-    hint: str
 
 
 class Setting(NamedTuple):
@@ -90,7 +82,7 @@ class Layout:
     definition: Definition
     settings: tuple[Setting, ...]
     following: list[Following] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[Finding] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
 
 
@@ -161,7 +153,7 @@ class _Reader:
         self.sent: dict[str, str] = {}
         self.layout: Layout | None = None
         self.units: list[Unit] = []
-        self.skipped: list[Skipped] = []
+        self.skipped: list[Finding] = []
         self.drops: list[tuple[Unit, int, int]] = []
         self.stubs: list[tuple[Unit, int]] = []
 
@@ -327,7 +319,7 @@ class _Reader:
             self.drops.append((unit, leaf.lo, leaf.hi))
         elif word == "use":
             self.skipped.append(
-                Skipped(
+                Finding(
                     unit,
                     leaf.lo,
                     "use-skipped",
@@ -353,7 +345,7 @@ class _Reader:
             self.state[name] = Setting(unit, leaf.lo, leaf.hi, name, value)
         if effect is Effect.RUNTIME and self.layout is None:
             self.skipped.append(
-                Skipped(
+                Finding(
                     unit,
                     leaf.lo,
                     "setting-skipped",
@@ -395,7 +387,7 @@ class _Reader:
         if not same(Name(schema, parts[-1]), own.name):
             raise refused(unit, lo, hi)
         self.skipped.append(
-            Skipped(
+            Finding(
                 unit,
                 lo,
                 "drop-skipped",

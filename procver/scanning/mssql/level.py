@@ -9,8 +9,10 @@ from procver.objects import Name
 from procver.scanning.mssql.decisions import Decisions
 from procver.scanning.mssql.keywords import NO_ALIAS, RESERVED
 from procver.scanning.mssql.lexer import identifier
-from procver.scanning.mssql.names import ANY, TYPES, Found
-from procver.scanning.mssql.scopes import Chain, Scope
+from procver.scanning.mssql.names import ANY, TYPES
+from procver.scanning.mssql.scopes import Scope
+from procver.scanning.names import Found
+from procver.scanning.scopes import Chain
 
 _QUERY = frozenset({"select", "with", "values", "insert", "update", "delete", "merge"})
 _TEXT_SEARCH = frozenset(

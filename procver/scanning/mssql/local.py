@@ -10,8 +10,9 @@ from __future__ import annotations
 from procver.objects import Kind
 from procver.scanning.mssql.keywords import words
 from procver.scanning.mssql.lexer import identifier
-from procver.scanning.mssql.names import ANY, Found, Names
+from procver.scanning.mssql.names import ANY
 from procver.scanning.mssql.unit import Unit
+from procver.scanning.names import Found, Names
 
 _EXECUTE = frozenset({"exec", "execute"})
 _NO_CALL = words(

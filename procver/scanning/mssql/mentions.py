@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from procver.objects import Name
+from procver.scanning.marks import Findings
 from procver.scanning.mssql.keywords import words
 from procver.scanning.mssql.lexer import fold, identifier, is_string, string_value
-from procver.scanning.mssql.names import ANY, Names, label, same
-from procver.scanning.mssql.scopes import Findings
+from procver.scanning.mssql.names import ANY, label, same
 from procver.scanning.mssql.unit import Unit
+from procver.scanning.names import Names
 from procver.scanning.tokens import positions
 
 _PART = r'(?:\[[^\[\]]+\]|"[^"]+"|[A-Za-z_\x80-\U0010ffff][\w@$#]*)'

@@ -1,15 +1,9 @@
-"""Names: reading and writing them, and which managed object a written name stands for.
-
-Names compare without case, as in SQL Server's default collations; what is found is always the
-name as the object's own source writes it.
-"""
+"""Names as SQL Server reads, writes and compares them: without case, as in its default collations."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 from procver.errors import UsageError
 from procver.objects import Header, Kind, Managed, Name
@@ -23,6 +17,7 @@ from procver.scanning.mssql.lexer import (
     lex,
     written_identifier,
 )
+from procver.scanning.names import Index, Names, Spelling, has_control
 
 MAX_UNITS = 128
 """Characters of ``sysname``: UTF-16 code units."""
@@ -35,12 +30,6 @@ OBJECTS = RELATIONS | EXECUTED
 """What shares one namespace with tables; types have one of their own."""
 TYPES = frozenset({Kind.TABLE_TYPE})
 ANY = OBJECTS | TYPES
-_HAS_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def has_control(name: str) -> bool:
-    """Return whether ``name`` holds a control character."""
-    return _HAS_CONTROL.search(name) is not None
 
 
 def parse(text: str, default_schema: str) -> Name:
@@ -90,14 +79,9 @@ def too_long(leaf: str) -> str | None:
     return f"{leaf} has {size} characters, and SQL Server takes names of up to {MAX_UNITS}"
 
 
-def folded(name: Name) -> Name:
-    """Return ``name`` as names compare."""
-    return Name(name.schema.lower(), name.leaf.lower())
-
-
 def same(one: Name, other: Name) -> bool:
     """Return whether two names are one to the server."""
-    return folded(one) == folded(other)
+    return (one.schema.lower(), one.leaf.lower()) == (other.schema.lower(), other.leaf.lower())
 
 
 def token_forms(leaf: str) -> tuple[str, ...]:
@@ -108,125 +92,28 @@ def token_forms(leaf: str) -> tuple[str, ...]:
     return (low, delimited(low)) if low in ALL else (low,)
 
 
-class Index:
-    """The managed objects, by how names compare and by the tokens that may stand for them.
-
-    Args:
-        managed: the set to be indexed; taken as immutable from here on.
-    """
-
-    def __init__(self, managed: Managed) -> None:
-        self.managed = managed
-        self.names: dict[Name, Name] = {}
-        self.clashes: dict[Name, list[Name]] = {}
-        self.leaves: dict[str, list[Name]] = {}
-        self.forms: dict[str, str] = {}
-        for name in managed.kinds:
-            key = folded(name)
-            if key in self.names:
-                self.clashes.setdefault(key, [self.names[key]]).append(name)
-            else:
-                self.names[key] = name
-                self.leaves.setdefault(key.leaf, []).append(name)
-        for leaf in self.leaves:
-            for form in token_forms(leaf):
-                self.forms[form] = leaf
-        before, _, after = managed.suffix.lower().partition("{version}")
-        self.version = re.compile(
-            rf"(.+){re.escape(before)}([1-9][0-9]{{0,8}}){re.escape(after)}", re.DOTALL
-        )
-        self.version_ends = re.compile(
-            rf"{re.escape(before)}[1-9][0-9]{{0,8}}{re.escape(after)}$", re.MULTILINE
-        )
+SPELLING = Spelling(
+    parse=parse,
+    label=label,
+    forms=token_forms,
+    identifier=identifier,
+    compared=str.lower,
+    item=re.compile(r'(?:\[[^\]]*(?:\]\][^\]]*)*\]|"[^"]*(?:""[^"]*)*"|[^,"\[])+|["\[]'),
+    example="dbo",
+)
 
 
 @lru_cache(maxsize=4)
 def index_of(managed: Managed) -> Index:
     """Return the index of ``managed``, built once."""
-    return Index(managed)
+    return Index(managed, SPELLING)
 
 
-class Found(NamedTuple):
-    """What a written name stands for: an object, or one version of it (``version`` set)."""
-
-    name: Name
-    version: int | None
-
-
-class Names:
-    """Resolution of the names of one source.
+def names_of(managed: Managed, own: Header) -> Names:
+    """Return what names stand for in the source of ``own``.
 
     A name without schema is looked up in the schema of the module that holds it, then on the
     search path, then in ``dbo`` (the manual's "CREATE PROCEDURE", "EXECUTE").
-
-    Args:
-        index: the managed objects.
-        own: the object that the source defines; it counts as managed.
     """
-
-    def __init__(self, index: Index, own: Header) -> None:
-        self.index = index
-        self.own = own
-        self.own_key = folded(own.name)
-        path = (own.name.schema, *index.managed.search_path, "dbo")
-        self.path = tuple(dict.fromkeys(schema.lower() for schema in path))
-        self._own_forms = token_forms(own.name.leaf)
-
-    def candidates(self, distinct: Mapping[str, None], words: str) -> set[str]:
-        """Return the tokens among ``distinct`` that may name something managed.
-
-        Args:
-            distinct: the folded tokens.
-            words: their identifiers, joined by newlines.
-        """
-        found = self.index.forms.keys() & distinct.keys()
-        found.update(form for form in self._own_forms if form in distinct)
-        for end in self.index.version_ends.finditer(words):
-            base = words[words.rfind("\n", 0, end.start()) + 1 : end.start()]
-            if base in self.index.leaves or base == self.own_key.leaf:
-                found.update(
-                    token for token in distinct if self._versioned(identifier(token)) is not None
-                )
-                break
-        return found
-
-    def _versioned(self, leaf: str) -> tuple[str, int] | None:
-        match = self.index.version.fullmatch(leaf)
-        if match is None or not (match[1] in self.index.leaves or match[1] == self.own_key.leaf):
-            return None
-        return match[1], int(match[2])
-
-    def known(self, schema: str, leaf: str) -> Name | None:
-        """Return the managed name that equals (``schema``, ``leaf``), both folded, or None."""
-        key = Name(schema, leaf)
-        return self.own.name if key == self.own_key else self.index.names.get(key)
-
-    def exact(self, name: Name) -> Name:
-        """Return ``name`` as its own source writes it; as it is, if it is not managed."""
-        return self.known(name.schema.lower(), name.leaf.lower()) or name
-
-    def kind(self, name: Name) -> Kind:
-        """Return the kind of a managed name."""
-        return self.own.kind if name == self.own.name else self.index.managed.kinds[name]
-
-    def find(self, schema: str | None, leaf: str, kinds: frozenset[Kind]) -> Found | None:
-        """Return what the folded name stands for among objects of ``kinds``, or None.
-
-        An empty schema (``db..v``) is looked up as none is.
-        """
-        schemas: Sequence[str] = (schema,) if schema else self.path
-        for at in schemas:
-            name = self.known(at, leaf)
-            if name is not None and self.kind(name) in kinds:
-                return Found(name, None)
-        versioned = self._versioned(leaf)
-        if versioned is not None:
-            for at in schemas:
-                name = self.known(at, versioned[0])
-                if name is not None and self.kind(name) in kinds:
-                    return Found(name, versioned[1])
-        return None
-
-    def elsewhere(self, leaf: str, kinds: frozenset[Kind]) -> list[Name]:
-        """Return the managed names of that folded leaf, whatever their schema."""
-        return [name for name in self.index.leaves.get(leaf, ()) if self.kind(name) in kinds]
+    path = (own.name.schema, *managed.search_path, "dbo")
+    return Names(index_of(managed), own, tuple(dict.fromkeys(map(str.lower, path))))

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from procver.errors import SourceError
 from procver.objects import Managed, Note, Span
-from procver.scanning.mssql.directives import Directives, nearest
+from procver.scanning.directives import Directives
+from procver.scanning.marks import Findings, Mark, Role
 from procver.scanning.mssql.followers import Follower, Piece, mark_verb
 from procver.scanning.mssql.keywords import RESERVED
 from procver.scanning.mssql.layout import Layout, read_layout
-from procver.scanning.mssql.lexer import identifier, written_identifier
+from procver.scanning.mssql.lexer import directive_comments, identifier, written_identifier
 from procver.scanning.mssql.local import decide_locally
 from procver.scanning.mssql.mentions import read_strings
-from procver.scanning.mssql.names import Found, Names, index_of, label
+from procver.scanning.mssql.names import label, names_of
 from procver.scanning.mssql.refusals import too_deep
-from procver.scanning.mssql.scopes import Findings
-from procver.scanning.mssql.unit import Mark, Role, Unit
+from procver.scanning.mssql.unit import Unit
 from procver.scanning.mssql.walker import Walker
+from procver.scanning.names import Names
 from procver.scanning.tokens import positions
 
 
@@ -38,8 +38,8 @@ class Reading:
 
     layout: Layout
     names: Names
+    findings: Findings
     pieces: list[Piece] = field(default_factory=list)
-    findings: Findings = field(default_factory=Findings)
     directives: Directives = field(default_factory=Directives)
     words: dict[str, None] = field(default_factory=dict)
     spans: Sequence[Span] = ()
@@ -50,16 +50,7 @@ class Reading:
             return ()
         covered = {self.names.exact(span.name) for span in self.spans}
         covered |= self.directives.requires.keys()
-        found = [
-            Note(finding.rule, finding.unit.line(finding.token), finding.message, finding.hint)
-            for finding in self.findings.notes.values()
-            if finding.rule != "string-mention" or finding.subject not in covered
-        ]
-        found += [
-            Note(skipped.rule, skipped.unit.line(skipped.token), skipped.message, skipped.hint)
-            for skipped in self.layout.skipped
-        ]
-        return tuple(sorted(found, key=lambda note: note.line))
+        return self.findings.as_notes(covered, self.layout.skipped)
 
 
 def read(text: str, default_schema: str, managed: Managed, spans: Sequence[Span] = ()) -> Reading:
@@ -69,7 +60,7 @@ def read(text: str, default_schema: str, managed: Managed, spans: Sequence[Span]
         SourceError: it cannot be published as it stands.
     """
     layout = read_layout(text, default_schema)
-    reading = Reading(layout, Names(index_of(managed), layout.own), spans=spans)
+    reading = Reading(layout, names_of(managed, layout.own), Findings(layout.own.name), spans=spans)
     _refuse_clash(reading)
     try:
         _Reader(reading, default_schema).read()
@@ -99,7 +90,11 @@ class _Reader:
 
     def read(self) -> None:
         reading, layout = self.reading, self.layout
-        reading.directives.read(layout.file, self.names, self.default_schema)
+        for comment in directive_comments(layout.file.text):
+            line = layout.file.line_at(comment.start)
+            reading.directives.read(
+                comment.text, line, self.names, self.default_schema, self.names.path
+            )
         for name in reading.directives.requires:
             reading.words[name.leaf] = reading.words[name.leaf.lower()] = None
         candidates = {id(unit): self._candidates(unit) for unit in layout.units}
@@ -140,14 +135,7 @@ class _Reader:
             walker.read(lo, hi, declaring=True)
             return
         for token, hit in found.items():
-            self._mark(unit, token, hit)
-
-    def _mark(self, unit: Unit, token: int, hit: Found) -> None:
-        if hit.name == self.layout.own.name:
-            self.findings.recursive = True
-            unit.marks[token] = Mark(Role.SELF, hit.name)
-        else:
-            unit.marks[token] = Mark(Role.REFERENCE, hit.name)
+            self.findings.use(unit, token, hit)
 
     # ---- explicit references -------------------------------------------------------------------
 
@@ -155,12 +143,7 @@ class _Reader:
         for span in self.reading.spans:
             name = self.names.known(span.name.schema.lower(), span.name.leaf.lower())
             if name is None:
-                raise SourceError(
-                    f"{label(span.name)} is not managed by procver",
-                    line=self.layout.file.line_at(span.start),
-                    hint=nearest(span.name, self.names),
-                )
-            is_own = name == self.layout.own.name
+                raise self.names.unmanaged(span.name, self.layout.file.line_at(span.start))
             for unit in self.layout.units:
                 if not unit.start <= span.start < unit.end:
                     continue
@@ -169,12 +152,8 @@ class _Reader:
                     for i, (start, end) in enumerate(unit.spans())
                     if start >= span.start and end <= span.end
                 ]
-                for i in inside:
-                    unit.marks.pop(i, None)
-                if inside:
-                    role = Role.SELF if is_own else Role.REFERENCE
-                    unit.marks[inside[-1]] = Mark(role, name)
-            self.findings.recursive = self.findings.recursive or is_own
+                self.findings.explicit(unit, inside, name)
+            self.findings.recursive = self.findings.recursive or name == self.layout.own.name
 
 
 def words(reading: Reading) -> str:

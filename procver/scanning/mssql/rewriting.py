@@ -7,11 +7,12 @@ from operator import itemgetter
 
 from procver.errors import SourceError
 from procver.objects import AFTER, DEFINITION, SETTING, Edit, Kind, Name
+from procver.scanning.marks import Mark, Role
 from procver.scanning.mssql.layout import Setting
 from procver.scanning.mssql.lexer import blanks_end, delimited, is_string
 from procver.scanning.mssql.names import quote, quote_part, too_long
 from procver.scanning.mssql.reading import Reading
-from procver.scanning.mssql.unit import Mark, Role, Unit
+from procver.scanning.mssql.unit import Unit
 from procver.scanning.stretches import Stretch
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 
 from procver.objects import Name
+from procver.scanning.marks import Role
 from procver.scanning.mssql.layout import Setting
 from procver.scanning.mssql.reading import Reading
-from procver.scanning.mssql.unit import Role, Unit
+from procver.scanning.mssql.unit import Unit
 
 # No token is longer than one character and starts with \x01, so none looks like a mark.
 _OWN, _END = "\x01own", "\x01;"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from functools import cached_property
 from itertools import islice
-from typing import NamedTuple
 
 from procver.errors import SourceError
-from procver.objects import LineIndex, Name
+from procver.objects import LineIndex
+from procver.scanning.marks import Mark
 from procver.scanning.mssql.lexer import (
     as_string,
     fold,
@@ -26,33 +25,6 @@ _UNCLEAR = frozenset("0123456789$")
 _QUOTES = frozenset("'\"[]*")
 _NEAR = 24
 """Tokens up to here are looked up one after the other: most headers are that short."""
-
-
-class Role(Enum):
-    """What becomes of a token."""
-
-    REFERENCE = "reference"
-    OWN = "own"
-    """The object's own name where it is defined or described."""
-    SELF = "self"
-    """The object's own name where it is used: a recursive call."""
-    TEXT = "text"
-    """A string literal that is, whole, the object's own name: ``@level1name = N'spFoo'``."""
-    TRIGGER = "trigger"
-    """The name of a trigger of the object: it gets the suffix of the version."""
-    TRIGGER_TEXT = "trigger-text"
-    """A string literal that is, whole, such a name."""
-    DROPPED = "dropped"
-    """Left out, with the blanks after it: OR ALTER."""
-    CREATE = "create"
-    """ALTER, sent as CREATE."""
-
-
-class Mark(NamedTuple):
-    """A decision on one token."""
-
-    role: Role
-    name: Name
 
 
 class File:

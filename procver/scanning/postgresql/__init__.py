@@ -111,9 +111,4 @@ class PostgresqlScanner:
 
 def _notes(reading: Reading) -> tuple[Note, ...]:
     covered = {span.name for span in reading.spans} | reading.directives.requires.keys()
-    found = [
-        Note(finding.rule, finding.unit.line(finding.token), finding.message, finding.hint)
-        for finding in reading.findings.notes.values()
-        if finding.rule != "string-mention" or finding.subject not in covered
-    ]
-    return tuple(sorted(found, key=lambda note: note.line))
+    return reading.findings.as_notes(covered)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from procver.objects import Name
+from procver.scanning.marks import Mark, Role
 from procver.scanning.postgresql.keywords import ALL, RESERVED
 from procver.scanning.postgresql.lexer import identifier, is_string
 from procver.scanning.postgresql.names import RELATIONS, ROUTINES, label
-from procver.scanning.postgresql.unit import Mark, Role
-from procver.scanning.postgresql.walker import Chain, Scope, Walker
+from procver.scanning.postgresql.walker import Walker
+from procver.scanning.scopes import Chain, Scope
 
 _CASTS = frozenset({"cast", "treat", "xmlserialize"})
 _CONSTANT_ENDS = frozenset({"=>", ":="})

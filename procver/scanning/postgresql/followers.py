@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from procver.objects import Name
+from procver.scanning.marks import Findings, Mark, Role
+from procver.scanning.names import Names
 from procver.scanning.postgresql.lexer import identifier
-from procver.scanning.postgresql.names import Names, label
+from procver.scanning.postgresql.names import label
 from procver.scanning.postgresql.plpgsql import Plpgsql
 from procver.scanning.postgresql.refusals import refused
 from procver.scanning.postgresql.statements import Target
-from procver.scanning.postgresql.unit import Mark, Role, Unit
-from procver.scanning.postgresql.walker import Findings, Scope
+from procver.scanning.postgresql.unit import Unit
+from procver.scanning.scopes import Scope
 from procver.scanning.tokens import positions
 
 _ABOUT = frozenset({"grant", "revoke", "comment", "security"})

@@ -8,9 +8,10 @@ from itertools import islice
 
 from procver.errors import SourceError
 from procver.objects import Header, Name
+from procver.scanning.names import has_control
 from procver.scanning.postgresql.definition import Definition, read_head, read_path
 from procver.scanning.postgresql.lexer import UNTERMINATED, fold, identifier, tokens
-from procver.scanning.postgresql.names import has_control, label
+from procver.scanning.postgresql.names import label
 from procver.scanning.postgresql.refusals import refuse_client_syntax, refused
 from procver.scanning.postgresql.unit import Unit
 from procver.scanning.tokens import closing

@@ -6,9 +6,10 @@ that sort, nothing else needs to be read; a single doubtful one sends the text t
 
 from __future__ import annotations
 
+from procver.scanning.names import Found, Names
 from procver.scanning.postgresql.keywords import ALL
 from procver.scanning.postgresql.lexer import identifier, is_string
-from procver.scanning.postgresql.names import RELATIONS, ROUTINES, Found, Names
+from procver.scanning.postgresql.names import RELATIONS, ROUTINES
 from procver.scanning.postgresql.unit import Unit
 
 _ANY = ROUTINES | RELATIONS

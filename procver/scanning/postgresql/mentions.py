@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from procver.objects import Name
+from procver.scanning.marks import Findings
+from procver.scanning.names import Names
 from procver.scanning.postgresql.lexer import fold, identifier
-from procver.scanning.postgresql.names import RELATIONS, ROUTINES, Names, label
+from procver.scanning.postgresql.names import RELATIONS, ROUTINES, label
 from procver.scanning.postgresql.unit import Unit
-from procver.scanning.postgresql.walker import Findings
 from procver.scanning.tokens import positions
 
 _ANY = ROUTINES | RELATIONS

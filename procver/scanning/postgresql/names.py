@@ -1,14 +1,13 @@
-"""Names: reading and writing them, and which managed object a written name stands for."""
+"""Names as PostgreSQL reads, writes and compares them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 from procver.errors import UsageError
-from procver.objects import Header, Kind, Managed, Name
+from procver.objects import Kind, Managed, Name
+from procver.scanning.names import Index, Spelling, has_control
 from procver.scanning.postgresql.keywords import ALL, COL_NAME, NO_TABLE_NAME, RESERVED
 from procver.scanning.postgresql.lexer import fold, identifier, is_simple, lex, lower
 
@@ -17,12 +16,6 @@ MAX_BYTES = 63
 
 ROUTINES = frozenset({Kind.FUNCTION, Kind.PROCEDURE})
 RELATIONS = frozenset({Kind.VIEW, Kind.MATERIALIZED_VIEW})
-_HAS_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def has_control(name: str) -> bool:
-    """Return whether ``name`` holds a control character."""
-    return _HAS_CONTROL.search(name) is not None
 
 
 def parse(text: str, default_schema: str) -> Name:
@@ -95,111 +88,19 @@ def token_forms(leaf: str) -> tuple[str, ...]:
     return (quoted(leaf),)
 
 
-class Index:
-    """The managed objects by the tokens that may stand for them.
-
-    Args:
-        managed: the set to be indexed; taken as immutable from here on.
-    """
-
-    def __init__(self, managed: Managed) -> None:
-        self.managed = managed
-        self.forms: dict[str, str] = {}
-        for leaf in managed.by_leaf:
-            for form in token_forms(leaf):
-                self.forms[form] = leaf
-        before, _, after = managed.suffix.partition("{version}")
-        self.version = re.compile(
-            rf"(.+){re.escape(before)}([1-9][0-9]{{0,8}}){re.escape(after)}", re.DOTALL
-        )
-        ending = rf"{re.escape(before)}[1-9][0-9]{{0,8}}{re.escape(after)}$"
-        self.ending = re.compile(ending, re.MULTILINE)
-        self.versions = re.compile(rf"^(.+){ending}", re.MULTILINE)
+SPELLING = Spelling(
+    parse=parse,
+    label=label,
+    forms=token_forms,
+    identifier=identifier,
+    compared=str,
+    item=re.compile(r'(?:"[^"]*(?:""[^"]*)*"|[^,"])+|"'),
+    example="app",
+)
+"""Folding is done by the lexer: what it leaves compares as it is."""
 
 
 @lru_cache(maxsize=4)
 def index_of(managed: Managed) -> Index:
     """Return the index of ``managed``, built once."""
-    return Index(managed)
-
-
-class Found(NamedTuple):
-    """What a written name stands for: an object, or one version of it (``version`` set)."""
-
-    name: Name
-    version: int | None
-
-
-class Names:
-    """Resolution of the names of one source, on one search path.
-
-    Args:
-        index: the managed objects.
-        own: the object that the source defines; it counts as managed.
-        path: schemas for unqualified names, in order.
-    """
-
-    def __init__(self, index: Index, own: Header, path: Sequence[str]) -> None:
-        self.index = index
-        self.own = own
-        self.path = tuple(path)
-        self._kinds = index.managed.kinds
-        self._own_forms = token_forms(own.name.leaf)
-
-    def on(self, path: Sequence[str]) -> Names:
-        """Return the same resolution on another search path."""
-        return self if tuple(path) == self.path else Names(self.index, self.own, path)
-
-    def candidates(self, distinct: Mapping[str, None], words: str) -> set[str]:
-        """Return the tokens among ``distinct`` that may name something managed.
-
-        Args:
-            distinct: the folded tokens.
-            words: their identifiers, joined by newlines.
-        """
-        found = self.index.forms.keys() & distinct.keys()
-        found.update(form for form in self._own_forms if form in distinct)
-        if self.index.ending.search(words) is None:
-            return found
-        for base in self.index.versions.findall(words):
-            if base in self.index.managed.by_leaf or base == self.own.name.leaf:
-                found.update(
-                    token for token in distinct if self._versioned(identifier(token)) is not None
-                )
-                break
-        return found
-
-    def _versioned(self, leaf: str) -> tuple[str, int] | None:
-        match = self.index.version.fullmatch(leaf)
-        if match is None:
-            return None
-        base = match[1]
-        if base not in self.index.managed.by_leaf and base != self.own.name.leaf:
-            return None
-        return base, int(match[2])
-
-    def kind(self, name: Name) -> Kind | None:
-        """Return the kind of a managed name, or None."""
-        return self.own.kind if name == self.own.name else self._kinds.get(name)
-
-    def _is(self, name: Name, kinds: frozenset[Kind]) -> bool:
-        kind = self.kind(name)
-        return kind is not None and kind in kinds
-
-    def find(self, schema: str | None, leaf: str, kinds: frozenset[Kind]) -> Found | None:
-        """Return what the name stands for among objects of ``kinds``, or None."""
-        schemas = self.path if schema is None else (schema,)
-        for at in schemas:
-            if self._is(Name(at, leaf), kinds):
-                return Found(Name(at, leaf), None)
-        versioned = self._versioned(leaf)
-        if versioned is not None:
-            for at in schemas:
-                if self._is(Name(at, versioned[0]), kinds):
-                    return Found(Name(at, versioned[0]), versioned[1])
-        return None
-
-    def elsewhere(self, leaf: str, kinds: frozenset[Kind]) -> list[Name]:
-        """Return the managed names of that leaf, whatever their schema."""
-        named = self.index.managed.by_leaf.get(leaf, ())
-        return [name for name in named if self._is(name, kinds)]
+    return Index(managed, SPELLING)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from procver.scanning.postgresql.lexer import identifier
 from procver.scanning.postgresql.statements import Statements
-from procver.scanning.postgresql.walker import Scope
+from procver.scanning.scopes import Scope
 
 _SKIPPED = frozenset({"begin", "else", "exception", "loop"})
 _NO_SQL = frozenset({"null", "get", "close", "commit", "rollback", "fetch", "move"})

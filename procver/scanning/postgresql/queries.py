@@ -8,7 +8,7 @@ from procver.objects import Name
 from procver.scanning.postgresql.expressions import Expressions
 from procver.scanning.postgresql.keywords import NO_TABLE_NAME
 from procver.scanning.postgresql.names import label, quote_part
-from procver.scanning.postgresql.walker import Chain, Scope
+from procver.scanning.scopes import Chain, Scope
 
 _CLAUSES = frozenset(
     [

@@ -7,24 +7,26 @@ from dataclasses import dataclass, field
 
 from procver.errors import SourceError
 from procver.objects import Managed, Span
+from procver.scanning.directives import Directives
+from procver.scanning.marks import Findings, Mark, Role
+from procver.scanning.names import Names
 from procver.scanning.postgresql.definition import (
     SCANNED_LANGUAGES,
     Definition,
     Routine,
     read_routine,
 )
-from procver.scanning.postgresql.directives import Directives, nearest
 from procver.scanning.postgresql.followers import Follower
 from procver.scanning.postgresql.keywords import RESERVED
 from procver.scanning.postgresql.layout import Layout, read_layout, refuse_nul
 from procver.scanning.postgresql.lexer import identifier, special_comments
 from procver.scanning.postgresql.local import decide_locally
 from procver.scanning.postgresql.mentions import read_strings
-from procver.scanning.postgresql.names import Names, index_of, label, token_forms
+from procver.scanning.postgresql.names import index_of, label, token_forms
 from procver.scanning.postgresql.plpgsql import Plpgsql, variables
 from procver.scanning.postgresql.refusals import refused_trigger_function
-from procver.scanning.postgresql.unit import Mark, Role, Unit
-from procver.scanning.postgresql.walker import Findings, Scope
+from procver.scanning.postgresql.unit import Unit
+from procver.scanning.scopes import Scope
 from procver.scanning.tokens import positions
 
 _TRIGGER_TYPES = frozenset({"trigger", "event_trigger"})
@@ -47,7 +49,7 @@ class Reading:
 
     unit: Unit
     layout: Layout
-    findings: Findings = field(default_factory=Findings)
+    findings: Findings
     directives: Directives = field(default_factory=Directives)
     words: dict[str, None] = field(default_factory=dict)
     spans: Sequence[Span] = ()
@@ -62,7 +64,7 @@ def read(text: str, default_schema: str, managed: Managed, spans: Sequence[Span]
     """
     unit = Unit(refuse_nul(text))
     layout = read_layout(unit, default_schema)
-    reading = Reading(unit, layout, spans=spans)
+    reading = Reading(unit, layout, Findings(layout.own.name), spans=spans)
     try:
         _Reader(reading, default_schema, managed).read()
     except RecursionError:
@@ -120,13 +122,15 @@ class _Reader:
         comments = special_comments(unit.text)
         if not comments:
             return
-        self.reading.directives.read(
-            unit, comments, self.own.name, self.default_schema, self.managed
-        )
         for comment in comments:
             if comment.text.startswith("/*"):
                 before = unit.hints.get(comment.token, "")
                 unit.hints[comment.token] = f"{before}{comment.text}"
+            else:
+                line = unit.line_at(comment.start)
+                self.reading.directives.read(
+                    comment.text, line, self.names, self.default_schema, self.managed.search_path
+                )
 
     # ---- definitions -------------------------------------------------------------------------
 
@@ -167,11 +171,7 @@ class _Reader:
         if found is None:
             return False
         for token, hit in found.items():
-            if hit.name == self.own.name:
-                self.findings.recursive = True
-                unit.marks[token] = Mark(Role.SELF, hit.name)
-            else:
-                unit.marks[token] = Mark(Role.REFERENCE, hit.name)
+            self.findings.use(unit, token, hit)
         return True
 
     def _routine(self, definition: Definition) -> None:
@@ -258,25 +258,16 @@ class _Reader:
         units = [self.unit, *self.reading.bodies.values()]
         for span in self.reading.spans:
             name = span.name
-            if name not in self.managed.kinds and name != self.own.name:
-                raise SourceError(
-                    f"{label(name)} is not managed by procver",
-                    line=self.unit.line_at(span.start),
-                    hint=nearest(name, self.managed),
-                )
-            is_own = name == self.own.name
+            if self.names.known(*name) is None:
+                raise self.names.unmanaged(name, self.unit.line_at(span.start))
             for unit in units:
                 inside = [
                     i
                     for i, (start, end) in enumerate(unit.spans())
                     if unit.place(start) >= span.start and unit.place(end - 1) < span.end
                 ]
-                for i in inside:
-                    unit.marks.pop(i, None)
-                if inside:
-                    role = Role.SELF if is_own else Role.REFERENCE
-                    unit.marks[inside[-1]] = Mark(role, name)
-            self.findings.recursive = self.findings.recursive or is_own
+                self.findings.explicit(unit, inside, name)
+            self.findings.recursive = self.findings.recursive or name == self.own.name
 
 
 def words(reading: Reading) -> str:

@@ -7,10 +7,11 @@ from operator import itemgetter
 
 from procver.errors import SourceError
 from procver.objects import AFTER, DEFINITION, SETTING, Edit, Name
+from procver.scanning.marks import Role
 from procver.scanning.postgresql.lexer import blanks_end, is_string
 from procver.scanning.postgresql.names import quote, quote_part, quoted, too_long
 from procver.scanning.postgresql.reading import Reading
-from procver.scanning.postgresql.unit import Literal, Role, Unit, read_literal
+from procver.scanning.postgresql.unit import Literal, Unit, read_literal
 from procver.scanning.stretches import Stretch
 
 

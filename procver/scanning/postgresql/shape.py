@@ -5,8 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 
 from procver.objects import Name
+from procver.scanning.marks import Role
 from procver.scanning.postgresql.reading import Reading
-from procver.scanning.postgresql.unit import Role, Unit, read_literal
+from procver.scanning.postgresql.unit import Unit, read_literal
 
 # No token is longer than one character and starts with \x01, so none looks like a mark.
 _OWN = "\x01own"

@@ -8,7 +8,7 @@ from procver.objects import Kind, Name
 from procver.scanning.postgresql.lexer import identifier
 from procver.scanning.postgresql.names import RELATIONS, ROUTINES, label
 from procver.scanning.postgresql.queries import Queries
-from procver.scanning.postgresql.walker import Chain, Scope
+from procver.scanning.scopes import Chain, Scope
 
 _QUERIES = frozenset({"select", "with", "values", "table", "insert", "update", "delete", "merge"})
 _ROUTINE_WORDS = frozenset({"function", "procedure", "routine"})

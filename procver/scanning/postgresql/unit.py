@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from enum import Enum
 from itertools import islice
 from typing import NamedTuple
 
 from procver.errors import SourceError
-from procver.objects import LineIndex, Name
+from procver.objects import LineIndex
+from procver.scanning.marks import Mark
 from procver.scanning.postgresql.lexer import (
     UNTERMINATED,
     after_blanks,
@@ -23,27 +23,6 @@ from procver.scanning.tokens import positions
 
 _NEAR = 24
 """Tokens up to here are looked up one after the other: most headers are that short."""
-
-
-class Role(Enum):
-    """What becomes of a token."""
-
-    REFERENCE = "reference"
-    OWN = "own"
-    """The object's own name where it is defined or described."""
-    SELF = "self"
-    """The object's own name where it is used: a recursive call."""
-    INDEX = "index"
-    """The name of an index of the object: it gets the suffix of the version."""
-    DROPPED = "dropped"
-    """Left out, with the blanks after it: OR REPLACE, IF NOT EXISTS."""
-
-
-class Mark(NamedTuple):
-    """A decision on one token."""
-
-    role: Role
-    name: Name
 
 
 class Literal(NamedTuple):

@@ -4,103 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from procver.objects import Kind, Name
+from procver.scanning.marks import Findings
+from procver.scanning.names import Found, Names
 from procver.scanning.postgresql.builtins import BUILTINS
 from procver.scanning.postgresql.keywords import COL_NAME, NO_TABLE_NAME
 from procver.scanning.postgresql.lexer import identifier
-from procver.scanning.postgresql.names import RELATIONS, ROUTINES, Found, Names, label, quote
-from procver.scanning.postgresql.unit import Mark, Role, Unit
+from procver.scanning.postgresql.names import RELATIONS, ROUTINES, label, quote
+from procver.scanning.postgresql.unit import Unit
+from procver.scanning.scopes import Chain, Scope
 from procver.scanning.tokens import Tokens
 
 _QUERY = frozenset({"select", "with", "values", "table"})
 _DML = {"insert": "into", "delete": "from", "merge": "into"}
-
-
-class Finding(NamedTuple):
-    """A note whose line is not known yet."""
-
-    unit: Unit
-    token: int
-    rule: str
-    message: str
-    hint: str
-    subject: Name | None
-
-
-class Findings:
-    """What reading a source brings up beside the marks on its tokens."""
-
-    def __init__(self) -> None:
-        self.notes: dict[tuple[str, object], Finding] = {}
-        self.fixed: dict[tuple[Name, int], None] = {}
-        self.recursive = False
-
-    def note(
-        self,
-        unit: Unit,
-        token: int,
-        rule: str,
-        message: str,
-        hint: str,
-        subject: Name | None = None,
-    ) -> None:
-        """Remember a note; one of each rule for each subject."""
-        key = (rule, subject if subject is not None else message)
-        self.notes.setdefault(key, Finding(unit, token, rule, message, hint, subject))
-
-
-class Scope:
-    """The names that the FROM items and CTEs of one query expose.
-
-    Attributes:
-        parent: the scope of the query around it.
-        names: exposed token to the managed relation it stands for, None for anything else.
-        ctes: tokens that are names of CTEs.
-    """
-
-    __slots__ = ("ctes", "names", "parent")
-
-    def __init__(self, parent: Scope | None) -> None:
-        self.parent = parent
-        self.names: dict[str, Name | None] = {}
-        self.ctes: set[str] = set()
-
-    def is_cte(self, token: str) -> bool:
-        """Return whether ``token`` names a CTE here."""
-        scope: Scope | None = self
-        while scope is not None:
-            if token in scope.ctes:
-                return True
-            scope = scope.parent
-        return False
-
-    def exposed(self, token: str) -> tuple[bool, Name | None]:
-        """Return whether a FROM item is called ``token``, and the relation it stands for."""
-        scope: Scope | None = self
-        while scope is not None:
-            if token in scope.names:
-                return True, scope.names[token]
-            scope = scope.parent
-        return False, None
-
-    def reads(self, name: Name) -> bool:
-        """Return whether the relation ``name`` is here under its own name."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names.values():
-                return True
-            scope = scope.parent
-        return False
-
-
-class Chain(NamedTuple):
-    """Names joined by dots: token indexes of its parts, and where it ends (exclusive)."""
-
-    parts: tuple[int, ...]
-    end: int
-    star: bool
 
 
 class Walker(Tokens, ABC):
@@ -279,16 +196,7 @@ class Walker(Tokens, ABC):
 
     def mark(self, at: int, found: Found) -> Name | None:
         """Mark token ``at`` as a use of what was found."""
-        if found.version is not None:
-            self.findings.fixed[(found.name, found.version)] = None
-            return None
-        if found.name == self.names.own.name:
-            self.findings.recursive = self.findings.recursive or not self.describing
-            role = Role.OWN if self.describing else Role.SELF
-            self.unit.marks[at] = Mark(role, found.name)
-        else:
-            self.unit.marks[at] = Mark(Role.REFERENCE, found.name)
-        return found.name
+        return self.findings.use(self.unit, at, found, describing=self.describing)
 
     def crossing(self, parts: tuple[int, ...], kinds: frozenset[Kind]) -> None:
         """Note a name with a database in front."""
