@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from procver.decision import Collection, Drop, decide
-from procver.dialects import Database, DdlError, Unit
+from procver.dialects import Call, Database, DdlError
 from procver.errors import DatabaseError, StalePlanError
 from procver.evidence import evidence_against
 from procver.known import CONDEMNED, PRESENT, Known
 from procver.project.workspace import Project
-from procver.publish import ROUNDS, Progress
+from procver.publish import ROUNDS, Progress, sparing
 from procver.registry import writing
 from procver.releases import drop_statements, known_of, policy_of
+
+SLICE = 100
+"""Drops sent at once; the limits are looked at in between."""
+
+TRIES = 2
+"""How often a drop that meets a lock is tried before it is left to the next run."""
 
 
 def survey(
@@ -35,7 +44,8 @@ def survey(
     known = known_of(project, database)
     policy = policy_of(project)
     first = decide(known, policy, {}, before, refused)
-    candidates = [d.version.id for d in first.drop] + [c.version.id for c in first.condemn]
+    candidates = [d.version.id for d in first.drop]
+    candidates += [q.version.id for q in first.quarantine] + [c.version.id for c in first.condemn]
     evidence = evidence_against(database, candidates)
     against = evidence.weighed(candidates, keep_unknown=project.config.gc.unknown == "keep")
     if against:
@@ -45,26 +55,56 @@ def survey(
     return known, first._replace(unknown=evidence.unknown, strays=strays)
 
 
-def collect(project: Project, database: Database, progress: Progress | None = None) -> Collection:
-    """Condemn and drop. Every drop is decided anew if anything was written to the registry in between.
+class Limits(NamedTuple):
+    """How much one run may drop; None: no limit. ``seconds`` is when it stops to begin new drops."""
+
+    versions: int | None = None
+    seconds: float | None = None
+
+
+UNLIMITED = Limits()
+
+
+def collect(
+    project: Project,
+    database: Database,
+    progress: Progress | None = None,
+    limits: Limits = UNLIMITED,
+) -> Collection:
+    """Condemn and drop. All is decided anew if anything was written to the registry in between.
+
+    Args:
+        project: whose versions.
+        database: where.
+        progress: told of every drop.
+        limits: where to stop; the next run goes on from there.
 
     Raises:
         UsageError: nothing was published here yet.
         DatabaseError: the server failed; what was dropped is dropped, the next run goes on.
     """
-    dropped: list[Drop] = []
-    refused: dict[int, str] = {}
+    sweep = _Sweep(database, progress, limits)
     started: datetime | None = None
-    for _ in range(ROUNDS):
-        known, found = survey(project, database, refused, started)
+    idle = 0
+    while idle < ROUNDS:
+        known, found = survey(project, database, sweep.refused, started)
         started = started or known.now
+        before = sweep.progress
         try:
             generation = _condemn(database, known, found)
-            if _drop(database, known, generation, found, dropped, refused, progress):
-                continue
+            sweep.drop(known, generation, found.drop)
         except StalePlanError:
+            idle = 0 if sweep.progress > before else idle + 1
             continue
-        return found._replace(applied=True, drop=tuple(dropped), dropped=len(dropped))
+        if len(sweep.refused) > before[1]:
+            _, found = survey(project, database, sweep.refused, started)
+            sweep.remaining = len(found.drop)
+        return found._replace(
+            applied=True,
+            drop=tuple(sweep.dropped),
+            dropped=len(sweep.dropped),
+            remaining=sweep.remaining,
+        )
     raise DatabaseError(
         f"other commands kept writing to the registry: gave up after {ROUNDS} attempts",
         hint="run the same command again: it goes on where it stopped",
@@ -72,37 +112,86 @@ def collect(project: Project, database: Database, progress: Progress | None = No
 
 
 def _condemn(database: Database, known: Known, found: Collection) -> int:
-    ids = [c.version.id for c in found.condemn if c.version.state == PRESENT]
-    spared = [k.version.id for k in found.keep if k.version.state == CONDEMNED and not k.waits]
-    units = [writing.condemn(known.project_id, ids)] if ids else []
+    """Write what is decided on versions that stay for now; return the generation after that."""
+    condemned = [c.version for c in found.condemn if c.version.state == PRESENT]
+    closed = [q.version for q in found.quarantine if q.version.quarantined_at is None]
+    spared = [k for k in found.keep if k.version.state == CONDEMNED and not k.waits]
+    units = []
+    if condemned:
+        units.append(writing.condemn(known.project_id, condemned))
+    if closed:
+        rows = database.read(Call("catalog", {"ids": [version.id for version in closed]}))[0]
+        units.append(
+            writing.quarantine(known.project_id, closed, {row[0]: row[-1] for row in rows})
+        )
     if spared:
-        units.append(Unit((writing.spare(spared),)))
+        steps = sparing(database, known, [keep.version.id for keep in spared])
+        because = {keep.version.physical: list(keep.because) for keep in spared}
+        units.append(writing.spared(known.project_id, steps, because))
     for _ in database.run(known.project_id, known.generation, units):
         pass
     return known.generation + len(units)
 
 
-def _drop(
-    database: Database,
-    known: Known,
-    generation: int,
-    found: Collection,
-    dropped: list[Drop],
-    refused: dict[int, str],
-    progress: Progress | None,
-) -> bool:
-    """Drop what is ripe; return True if the server refused one, so that all has to be decided anew."""
-    statements = drop_statements(database, [d.version.id for d in found.drop])
-    units = [
-        writing.drop(known.project_id, d.version, statements.get(d.version.id, ()), d.why)
-        for d in found.drop
-    ]
-    try:
-        for index in database.run(known.project_id, generation, units):
-            dropped.append(found.drop[index])
-            if progress:
-                progress(len(dropped), len(dropped) + len(units) - index - 1)
-    except DdlError as error:
-        refused[error.step.subject] = f"the server refused to drop it: {error.message}"
-        return True
-    return False
+class _Sweep:
+    """The drops of one run, over all times that it was decided anew.
+
+    Attributes:
+        dropped: what was dropped.
+        refused: by version id, why the server refused to drop it.
+        remaining: what the limits left.
+    """
+
+    def __init__(self, database: Database, progress: Progress | None, limits: Limits) -> None:
+        self.dropped: list[Drop] = []
+        self.refused: dict[int, str] = {}
+        self.remaining = 0
+        self._database = database
+        self._progress = progress
+        self._most = limits.versions
+        self._end = None if limits.seconds is None else time.monotonic() + limits.seconds
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How far it is: never less than before."""
+        return len(self.dropped), len(self.refused)
+
+    def drop(self, known: Known, generation: int, ripe: Sequence[Drop]) -> None:
+        """Drop what is ripe, each in a transaction of its own, in this order.
+
+        What the server refuses is remembered, and stays with all that it needs.
+
+        Raises:
+            StalePlanError: somebody else wrote to the registry.
+        """
+        statements = drop_statements(self._database, [drop.version.id for drop in ripe])
+        todo = list(ripe)
+        while todo:
+            some = todo[: self._room()]
+            if not some:
+                break
+            units = [
+                writing.drop(known.project_id, d.version, statements.get(d.version.id, ()), d.why)
+                for d in some
+            ]
+            done = 0
+            try:
+                for _ in self._database.run(known.project_id, generation, units, tries=TRIES):
+                    self.dropped.append(some[done])
+                    done += 1
+                    if self._progress:
+                        self._progress(len(self.dropped), len(self.dropped) + len(todo) - done)
+            except DdlError as error:
+                refused = error.step.subject
+                self.refused[refused] = f"the server refused to drop it: {error.message}"
+                waits = set(known.closure([refused]))
+                todo = [drop for drop in todo[done:] if drop.version.id not in waits]
+            else:
+                todo = todo[done:]
+            generation += done
+        self.remaining = len(todo)
+
+    def _room(self) -> int:
+        if self._end is not None and time.monotonic() >= self._end:
+            return 0
+        return SLICE if self._most is None else min(SLICE, self._most - len(self.dropped))

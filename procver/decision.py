@@ -23,6 +23,13 @@ class Condemn(NamedTuple):
     until: datetime
 
 
+class Quarantine(NamedTuple):
+    """A version that nobody but its owner may use now; ``until`` is when it may be dropped."""
+
+    version: KnownVersion
+    until: datetime
+
+
 class Keep(NamedTuple):
     """A version that stays, and why.
 
@@ -39,17 +46,31 @@ class Keep(NamedTuple):
 class Collection(NamedTuple):
     """What collecting would do, or did: then ``dropped`` counts.
 
-    ``unknown`` is what the server does not let us know about what depends on versions; ``strays`` are pins of
-    the configuration that name no version here.
+    Attributes:
+        applied: whether it was done.
+        drop: what may be dropped; once applied, what was.
+        condemn: what waits for its grace to end.
+        keep: what stays.
+        quarantine: what waits, after its grace, for somebody to miss it.
+        dropped: how many versions were dropped.
+        remaining: how many more may be dropped, and were left to the next run by its limits.
+        unknown: what the server does not let us know about what depends on versions.
+        strays: pins of the configuration that name no version here.
+        at: the server's clock when it was decided.
+        policy: by what.
     """
 
     applied: bool
     drop: tuple[Drop, ...]
     condemn: tuple[Condemn, ...]
     keep: tuple[Keep, ...]
+    quarantine: tuple[Quarantine, ...] = ()
     dropped: int = 0
+    remaining: int = 0
     unknown: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
+    at: datetime | None = None
+    policy: Policy = Policy()
 
     def as_json(self) -> dict[str, Any]:
         """Return it in the shape that scripts rely on."""
@@ -59,16 +80,28 @@ class Collection(NamedTuple):
                 {"physical": d.version.physical, "kind": str(d.version.kind), "why": d.why}
                 for d in self.drop
             ],
-            "condemn": [
-                {"physical": c.version.physical, "until": c.until.isoformat()} for c in self.condemn
-            ],
+            "condemn": [_waiting(c) for c in self.condemn],
+            "quarantine": [_waiting(q) for q in self.quarantine],
             "keep": [
                 {"physical": k.version.physical, "because": list(k.because)} for k in self.keep
             ],
             "dropped": self.dropped,
+            "remaining": self.remaining,
             "unknown": list(self.unknown),
             "strays": list(self.strays),
+            "at": self.at.isoformat() if self.at else None,
+            "policy": self.policy.as_json(),
         }
+
+
+def _waiting(item: Condemn | Quarantine) -> dict[str, Any]:
+    version = item.version
+    found: dict[str, Any] = {"physical": version.physical, "until": item.until.isoformat()}
+    if version.condemned_at is not None:
+        found["condemned_at"] = version.condemned_at.isoformat()
+    if version.quarantined_at is not None:
+        found["quarantined_at"] = version.quarantined_at.isoformat()
+    return found
 
 
 def decide(
@@ -92,6 +125,7 @@ def decide(
     marks = mark(known, policy, evidence)
     lasting = mark(known, policy, needed).marked if refused else marks.marked
     condemned: list[Condemn] = []
+    quarantined: list[Quarantine] = []
     ripe: dict[int, str] = {}
     keep: list[Keep] = []
     for version in sorted(known.versions.values()):
@@ -103,15 +137,30 @@ def decide(
             continue
         since = version.condemned_at if version.state == CONDEMNED else None
         until = (since or known.now) + policy.grace
-        if since is not None and since < before and until <= known.now:
-            ripe[version.id] = f"{_history(version, known)}; condemned {_ago(known.now, since)}"
-        else:
+        if since is None or since >= before or until > known.now:
             condemned.append(Condemn(version, until))
+            continue
+        why = f"{_history(version, known)}; condemned {_ago(known.now, since)}"
+        if policy.quarantine is not None:
+            closed = version.quarantined_at
+            until = (closed or known.now) + policy.quarantine
+            if closed is None or closed >= before or until > known.now:
+                quarantined.append(Quarantine(version, until))
+                continue
+            why += f", missed by nobody since its quarantine began {_ago(known.now, closed)}"
+        ripe[version.id] = why
     order = drop_order(known, ripe)
     for version_id in sorted(ripe.keys() - set(order)):
         condemned.append(Condemn(known.by_id[version_id], known.now))
-    drops = tuple(Drop(known.by_id[v], ripe[v]) for v in order)
-    return Collection(False, drops, tuple(condemned), tuple(keep))
+    return Collection(
+        applied=False,
+        drop=tuple(Drop(known.by_id[v], ripe[v]) for v in order),
+        condemn=tuple(condemned),
+        keep=tuple(keep),
+        quarantine=tuple(quarantined),
+        at=known.now,
+        policy=policy,
+    )
 
 
 def _kept(version: KnownVersion, marks: Marks, known: Known, evidence: dict[int, str]) -> Keep:

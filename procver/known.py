@@ -17,7 +17,10 @@ DROPPED = "dropped"
 
 
 class KnownVersion(NamedTuple):
-    """A version that was published here. ``found`` says whether the catalog still has it."""
+    """A version that was published here.
+
+    ``found`` says whether the catalog still has it, ``quarantined_at`` since when only its owner may use it.
+    """
 
     label: str
     number: int
@@ -30,6 +33,7 @@ class KnownVersion(NamedTuple):
     physical: str
     state: str
     condemned_at: datetime | None
+    quarantined_at: datetime | None
     found: bool
 
     @property

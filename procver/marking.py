@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from procver.known import DROPPED, Known, KnownRelease
 
@@ -16,6 +16,7 @@ class Policy(NamedTuple):
         keep_releases: how many of the releases retired last keep their versions.
         grace: how long a version stays condemned before it may be dropped.
         idle: an instance unseen for this long is not living.
+        quarantine: how long after that nobody but its owner may use it before it is dropped; None: not at all.
         unactivated: how long a release that was never activated keeps its versions; None: for ever.
         pins: physical names that are kept whatever happens.
     """
@@ -23,8 +24,16 @@ class Policy(NamedTuple):
     keep_releases: int = 2
     grace: timedelta = timedelta(days=7)
     idle: timedelta = timedelta(days=14)
+    quarantine: timedelta | None = None
     unactivated: timedelta | None = None
     pins: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-able data, durations in seconds."""
+        return {
+            key: value.total_seconds() if isinstance(value, timedelta) else value
+            for key, value in self._asdict().items()
+        }
 
 
 class Root(NamedTuple):

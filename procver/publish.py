@@ -12,7 +12,7 @@ from procver import obstacles
 from procver.contract import Contract
 from procver.dialects import Call, Database, DdlError
 from procver.errors import DatabaseError, StalePlanError, UsageError
-from procver.known import Known
+from procver.known import Known, KnownVersion
 from procver.objects import AFTER, LineIndex, Name
 from procver.plan import Create, Plan, plan
 from procver.project.config import Config
@@ -160,9 +160,18 @@ def _execute(
             }
             for m in contract.members.values()
         ]
-        unit = writing.release(known.project_id, found, contract.content, there)
+        spared = sparing(database, known, found.spared)
+        unit = writing.release(known.project_id, found, contract.content, there, spared)
         for _ in database.run(known.project_id, done, [unit]):
             pass
+
+
+def sparing(database: Database, known: Known, ids: Iterable[int]) -> list[Call]:
+    """Return the steps that take condemned versions back, giving those in quarantine what was taken from them."""
+    versions = [known.by_id[version_id] for version_id in ids]
+    closed = [version.id for version in versions if version.quarantined_at is not None]
+    rows = database.read(Call("definitions", {"ids": closed}))[0] if closed else []
+    return writing.spare(versions, {row[0]: row[2] for row in rows})
 
 
 def create(
@@ -211,7 +220,7 @@ class _Prepared:
         self, project: Project, database: Database, known: Known, steps: tuple[Create, ...]
     ) -> None:
         stored = [s.known.id for s in steps if s.known is not None]
-        stored += [s.previous.id for s in steps if s.previous and not s.previous.usable]
+        stored += [s.previous.id for s in steps if s.previous and not _speaks(s.previous)]
         first = [s.member for s in steps if s.member and not s.known and not s.previous]
         names = [{**_target(m.name), "kind": str(m.kind)} for m in first]
         definitions, namesakes = database.read(
@@ -240,7 +249,7 @@ class _Prepared:
         assert member is not None  # a step without one is restored
         found: dict[str, Any] = {}
         if previous is not None and _same_sort(previous.kind, member.kind):
-            if previous.usable:
+            if _speaks(previous):
                 found["like"] = {**_target(previous.name), "kind": str(previous.kind)}
             else:
                 found["given"] = self._definitions[previous.id][2]
@@ -250,6 +259,11 @@ class _Prepared:
         if rule is not None:
             found["exactly"] = rule
         return found or None
+
+
+def _speaks(version: KnownVersion) -> bool:
+    """Return whether the catalog still tells who may use a version: one in quarantine says nobody."""
+    return version.usable and version.quarantined_at is None
 
 
 def _target(name: Name) -> dict[str, str]:

@@ -12,7 +12,7 @@ from procver.known import CONDEMNED, DROPPED, Known, KnownRelease, KnownVersion
 from procver.marking import Policy, drop_order
 from procver.plan import restoration
 from procver.project.workspace import Project
-from procver.publish import ROUNDS, create
+from procver.publish import ROUNDS, create, sparing
 from procver.registry import writing
 from procver.registry.reading import read
 
@@ -112,7 +112,7 @@ def activate(
             (
                 Call("activate", about),
                 *([Call("place_instance", about)] if instance else []),
-                writing.spare(spared),
+                *sparing(database, known, spared),
                 writing.log(known.project_id, "activate", name, {"instance": instance}),
             )
         )
@@ -263,7 +263,7 @@ def policy_of(project: Project) -> Policy:
                 f"procver.toml: [gc] pins: {error.message}",
                 hint="a pin is a version's name, such as app.find_things_3; see `procver release show`",
             ) from None
-    return Policy(gc.keep_releases, gc.grace, gc.idle, gc.unactivated, tuple(pins))
+    return Policy(gc.keep_releases, gc.grace, gc.idle, gc.quarantine, gc.unactivated, tuple(pins))
 
 
 def difference(

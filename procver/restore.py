@@ -12,7 +12,8 @@ from procver.known import Known, KnownVersion
 from procver.marking import mark
 from procver.plan import restoration
 from procver.project.workspace import Project
-from procver.publish import ROUNDS, create
+from procver.publish import ROUNDS, create, sparing
+from procver.registry import writing
 from procver.releases import known_of, policy_of
 
 
@@ -88,6 +89,8 @@ def why(project: Project, database: Database, text: str) -> Why:
 def restore(project: Project, database: Database, text: str) -> tuple[str, ...]:
     """Re-create a collected version, and all that it needs, from the registry; return the physical names.
 
+    What is in quarantine gets back what was taken from it.
+
     Raises:
         UsageError: there is no such version.
         ConflictError: something else has taken its name meanwhile.
@@ -96,12 +99,20 @@ def restore(project: Project, database: Database, text: str) -> tuple[str, ...]:
         known = known_of(project, database)
         version = find_version(project, known, text)
         steps = restoration([version], known)
+        closed = [
+            known.by_id[v] for v in known.closure([version.id]) if known.by_id[v].quarantined_at
+        ]
         try:
-            if steps:
-                create(project, database, known, steps)
+            done = create(project, database, known, steps) if steps else 0
+            if closed:
+                lifted = sparing(database, known, [v.id for v in closed])
+                because = {v.physical: ["restored"] for v in closed}
+                unit = writing.spared(known.project_id, lifted, because)
+                for _ in database.run(known.project_id, known.generation + done, [unit]):
+                    pass
         except StalePlanError:
             continue
-        return tuple(step.physical for step in steps)
+        return (*(step.physical for step in steps), *(v.physical for v in closed))
     raise DatabaseError(
         "other commands kept writing to the registry", hint="run the same command again"
     )

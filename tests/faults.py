@@ -30,7 +30,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from procver.cli import main as command_line
-from procver.dialects import Call, Database, Row, Unit
+from procver.dialects import PATIENCE, Call, Database, Row, Unit
 from procver.registry import writing
 from tests.servers import Server
 
@@ -268,9 +268,11 @@ class Paused:
         self._tick()
         self._database.enter(project, default_schema)
 
-    def run(self, project_id: int, generation: int, units: Iterable[Unit]) -> Iterator[int]:
+    def run(
+        self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = PATIENCE
+    ) -> Iterator[int]:
         self._tick()
-        return self._database.run(project_id, generation, units)
+        return self._database.run(project_id, generation, units, tries=tries)
 
     def close(self) -> None:
         self._database.close()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 
 import click
 
 from procver import restore
 from procver.cli.group import Context, command
-from procver.collect import collect, survey
+from procver.collect import Limits, collect, survey
 from procver.decision import Collection
-from procver.errors import FindingsError
+from procver.errors import ConfigError, FindingsError, UsageError
+from procver.project.config import duration
 from procver.verify import verify
 
 
@@ -34,12 +36,19 @@ def why_command(context: Context, version: str) -> None:
 @click.command()
 @command()
 @click.option("--apply", "apply_", is_flag=True, help="Condemn and drop; without it gc only shows.")
-def gc_command(context: Context, apply_: bool) -> None:
+@click.option(
+    "--max", "most", type=click.IntRange(min=0), metavar="N", help="Drop at most N versions."
+)
+@click.option(
+    "--for", "time", metavar="DURATION", help="Begin no drop after this time, such as 90s or 5m."
+)
+def gc_command(context: Context, apply_: bool, most: int | None, time: str | None) -> None:
     """Collect versions that nothing deployed needs any more."""
+    limits = Limits(most, None if time is None else _seconds(time))
     database = context.connect()
     if apply_:
         with context.output.progress("collecting") as progress:
-            found = collect(context.project, database, progress)
+            found = collect(context.project, database, progress, limits)
     else:
         _, found = survey(context.project, database)
     for what in found.unknown:
@@ -54,14 +63,31 @@ def gc_command(context: Context, apply_: bool) -> None:
     context.output.data(found.as_json(), _gc_lines(found))
 
 
+def _seconds(text: str) -> float:
+    try:
+        return duration(text).total_seconds()
+    except ConfigError as error:
+        raise UsageError(f"--for: {error.message}", hint=error.hint) from None
+
+
+def _short(value: datetime) -> str:
+    return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def _gc_lines(found: Collection) -> Iterator[str]:
     verb = "dropped" if found.applied else "would drop"
     for drop in found.drop:
         yield f"  {click.style(verb, fg='red')} {drop.version.physical}: {drop.why}"
     for condemned in found.condemn:
         verb = "condemned" if found.applied or condemned.version.condemned_at else "would condemn"
-        until = condemned.until.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        yield f"  {click.style(verb, fg='yellow')} {condemned.version.physical}: may be dropped after {until}"
+        then = "be dropped" if found.policy.quarantine is None else "go into quarantine"
+        yield f"  {click.style(verb, fg='yellow')} {condemned.version.physical}: may {then} after {_short(condemned.until)}"
+    for shut in found.quarantine:
+        verb = "quarantined" if found.applied or shut.version.quarantined_at else "would quarantine"
+        yield (
+            f"  {click.style(verb, fg='yellow')} {shut.version.physical}: only its owner may use it;"
+            f" may be dropped after {_short(shut.until)}"
+        )
     for keep in found.keep:
         if keep.evidence:
             yield f"  {click.style('kept', fg='green')} {keep.version.physical}: {'; '.join(keep.because)}"
@@ -69,8 +95,11 @@ def _gc_lines(found: Collection) -> Iterator[str]:
     for reason, count in sorted(reasons.items()):
         yield f"  kept {count} for {reason}"
     done = f"{found.dropped} dropped" if found.applied else f"{len(found.drop)} to drop"
-    yield f"{done}, {len(found.condemn)} condemned, {len(found.keep)} kept"
-    if not found.applied and (found.drop or found.condemn):
+    closed = f", {len(found.quarantine)} in quarantine" if found.quarantine else ""
+    yield f"{done}, {len(found.condemn)} condemned{closed}, {len(found.keep)} kept"
+    if found.remaining:
+        yield f"{found.remaining} more may be dropped: the next run goes on"
+    if not found.applied and (found.drop or found.condemn or found.quarantine):
         yield "nothing was changed: `procver gc --apply` does it"
 
 

@@ -16,6 +16,9 @@ from procver.errors import ConfigError, DatabaseError
 
 Row = tuple[Any, ...]
 
+PATIENCE = 8
+"""How often a unit that met a lock or a deadlock is tried, unless said otherwise."""
+
 
 class Call(NamedTuple):
     """A named statement of the registry with its one argument, any JSON-able value."""
@@ -89,7 +92,9 @@ class Database(Protocol):
     def enter(self, project: str, default_schema: str) -> None:
         """Make the project known to the registry, if it is not."""
 
-    def run(self, project_id: int, generation: int, units: Iterable[Unit]) -> Iterator[int]:
+    def run(
+        self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = PATIENCE
+    ) -> Iterator[int]:
         """Run units in order, each in its own transaction; yield the index of each that was committed.
 
         Waits, with backoff, for locks that others hold.
@@ -98,6 +103,7 @@ class Database(Protocol):
             project_id: the project that is written to.
             generation: the generation at which the units were planned; each unit adds one.
             units: what to run; taken lazily.
+            tries: how often a unit that meets a lock is tried in all.
 
         Raises:
             StalePlanError: somebody else wrote to the project since; plan anew.

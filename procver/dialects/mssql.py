@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from procver import registry
-from procver.dialects import Call, Database, Ddl, DdlError, Row, Unit
+from procver.dialects import PATIENCE, Call, Database, Ddl, DdlError, Row, Unit
 from procver.dialects.odbc import Target, read_target
 from procver.dialects.odbc_errors import STALE, Failures, failures
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
@@ -41,9 +41,6 @@ OLDEST_LEVEL = 130
 
 QUEUE_TIMEOUT = 60.0
 """Seconds to wait for another procver command on the same project before trying again."""
-
-PATIENCE = 8
-"""How often a unit that ran into a lock or a deadlock is tried again."""
 
 LOGIN_TIMEOUT = 10
 """Seconds to wait for a login."""
@@ -202,15 +199,17 @@ class MssqlDatabase:
             doing = "the project cannot be entered into the registry"
             raise self._translated(found, doing) from None
 
-    def run(self, project_id: int, generation: int, units: Iterable[Unit]) -> Iterator[int]:
+    def run(
+        self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = PATIENCE
+    ) -> Iterator[int]:
         """See `Database.run`."""
         for index, unit in enumerate(units):
-            for attempt in range(1, PATIENCE + 1):
+            for attempt in range(1, tries + 1):
                 try:
                     self._commit(int(project_id), int(generation) + index, unit, index)
                     break
                 except _BusyError as busy:
-                    if attempt == PATIENCE:
+                    if attempt == tries:
                         raise busy.error from None
                 _pause(attempt)
             yield index

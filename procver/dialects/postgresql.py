@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from procver import registry
-from procver.dialects import Call, Database, Ddl, DdlError, Row, Unit
+from procver.dialects import PATIENCE, Call, Database, Ddl, DdlError, Row, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
 
 try:
@@ -35,9 +35,6 @@ OLDEST_SERVER = 140000
 
 QUEUE_TIMEOUT = 60.0
 """Seconds to wait for another procver command on the same project before trying again."""
-
-PATIENCE = 8
-"""How often a unit that ran into a lock or a deadlock is tried again."""
 
 GROUP = 16
 """DDL statements sent as one: a message, its parsing and its answer cost as much as a small function."""
@@ -166,28 +163,30 @@ class PostgresqlDatabase:
         except psycopg.Error as error:
             raise _translated(error, "the project cannot be entered into the registry") from None
 
-    def run(self, project_id: int, generation: int, units: Iterable[Unit]) -> Iterator[int]:
+    def run(
+        self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = PATIENCE
+    ) -> Iterator[int]:
         """See `Database.run`."""
         source = iter(units)
         window: deque[Unit] = deque()  # sent, or to be sent again, and not known to be committed
-        done = tries = 0
+        done = tried = 0
         group = GROUP
         while True:
             try:
                 for _ in self._pipeline(project_id, generation + done, window, source, group):
                     window.popleft()
                     yield done
-                    done, tries, group = done + 1, 0, GROUP
+                    done, tried, group = done + 1, 0, GROUP
                 return
             except _RefusedError as refused:
                 if refused.grouped:
                     group = 1  # send that unit again, statement by statement: which one was it?
                     continue
                 error = refused.translated(done)
-                tries += 1
-                if refused.error.sqlstate not in _BUSY or tries >= PATIENCE:
+                tried += 1
+                if refused.error.sqlstate not in _BUSY or tried >= tries:
                     raise error from None
-                time.sleep(min(5.0, 0.05 * 2**tries) * random.uniform(0.5, 1.5))
+                time.sleep(min(5.0, 0.05 * 2**tried) * random.uniform(0.5, 1.5))
 
     def _pipeline(
         self,

@@ -69,6 +69,7 @@ class GcConfig:
         keep_releases: how many of the last retired releases stay roots.
         grace: how long a version stays condemned before it is dropped.
         idle: an instance unseen for this long is not live.
+        quarantine: how long a version can be used by nobody but its owner before it is dropped; None: no quarantine.
         unactivated: a release never activated is no root once it is this old; None: for ever.
         pins: physical names that are never collected.
         unknown: ``keep`` or ``drop`` a version of which the server does not let us know what depends on it.
@@ -77,6 +78,7 @@ class GcConfig:
     keep_releases: int = 2
     grace: timedelta = timedelta(days=7)
     idle: timedelta = timedelta(days=14)
+    quarantine: timedelta | None = None
     unactivated: timedelta | None = None
     pins: tuple[str, ...] = ()
     unknown: str = "keep"
@@ -258,6 +260,7 @@ def _gc(table: Table) -> GcConfig:
         keep_releases=table.count("keep_releases", plain.keep_releases),
         grace=plain.grace if grace is None else grace,
         idle=plain.idle if idle is None else idle,
+        quarantine=age("quarantine"),
         unactivated=age("unactivated"),
         pins=table.strings("pins", ()),
         unknown=table.choice("unknown", ("keep", "drop")) if "unknown" in table else plain.unknown,

@@ -31,10 +31,10 @@ def read(database: Database, project: str) -> Known | None:
     needs: dict[int, list[tuple[str, int]]] = {}
     for row in versions:
         label, number, version_id, kind, print_, shape, source, schema, leaf, *rest = row
-        physical, state, since, requires, found = rest
+        physical, state, since, quarantined, requires, found = rest
         known[label, number] = KnownVersion(
             label, number, version_id, KINDS[kind], print_, shape, source, Name(schema, leaf),
-            physical, state, since, found,
+            physical, state, since, quarantined, found,
         )  # fmt: skip
         if requires:
             needs[version_id] = requires

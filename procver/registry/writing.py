@@ -7,7 +7,7 @@ what the registry says of it can never part.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from procver.dialects import Call, Ddl, Unit
@@ -22,6 +22,12 @@ BATCH_CHARACTERS = 1_000_000
 """Text sent in one transaction, about."""
 
 _INDEXED = re.compile(r"\bCLUSTERED\s+INDEX\b", re.IGNORECASE)
+
+
+def target_of(version: KnownVersion | NewVersion) -> dict[str, str]:
+    """Return a version's physical name as the registry's functions take it."""
+    name = version.name
+    return {"schema": name.schema, "leaf": name.leaf, "kind": str(version.kind)}
 
 
 class NewVersion(NamedTuple):
@@ -49,7 +55,7 @@ class NewVersion(NamedTuple):
     @property
     def target(self) -> dict[str, str]:
         """Its physical name as the registry's functions take it."""
-        return {"schema": self.name.schema, "leaf": self.name.leaf, "kind": str(self.kind)}
+        return target_of(self)
 
     @property
     def size(self) -> int:
@@ -181,8 +187,22 @@ def _batch(project_id: int, source: _Ahead, subjects: list[Subject]) -> Iterator
     yield Call("add_versions", [{"project_id": project_id, **v.as_row()} for v in batch])
 
 
-def release(project_id: int, plan: Plan, content: str, versions: list[dict[str, Any]]) -> Unit:
-    """Return the unit that records a release, after a last look that all of ``versions`` are there."""
+def release(
+    project_id: int,
+    plan: Plan,
+    content: str,
+    versions: list[dict[str, Any]],
+    spared: Sequence[Call],
+) -> Unit:
+    """Return the unit that records a release, after a last look that all of ``versions`` are there.
+
+    Args:
+        project_id: the project.
+        plan: what it consists of.
+        content: the digest of that.
+        versions: the physical names to look for.
+        spared: the steps that `spare` made for what is needed again.
+    """
     about = {
         "project_id": project_id,
         "release": plan.release,
@@ -190,41 +210,90 @@ def release(project_id: int, plan: Plan, content: str, versions: list[dict[str, 
         "content": content,
         "added": [{"name": label, "number": number} for label, number in plan.added],
         "removed": plan.removed,
-        "spared": plan.spared,
     }
     return Unit(
         (
             Call("require_present", {"versions": versions}),
             Call("add_release", about),
             Call("insert_release", about),
+            *spared,
             log(project_id, "publish", str(plan.release), {"created": len(plan.create)}),
         )
     )
 
 
-def spare(ids: Sequence[int]) -> Call:
-    """Return the step that takes versions out of the condemned."""
-    return Call("spare", {"ids": list(ids)})
+def spare(versions: Sequence[KnownVersion], privileges: Mapping[int, Any]) -> list[Call]:
+    """Return the steps that take versions out of the condemned; those in quarantine get back what was taken.
+
+    Args:
+        versions: what is needed again.
+        privileges: by version id, what those in quarantine had before it.
+    """
+    if not versions:
+        return []
+    given = [
+        {"target": target_of(version), "given": privileges[version.id], "wholly": True}
+        for version in versions
+        if privileges.get(version.id)
+    ]
+    steps = [Call("spare", {"ids": [version.id for version in versions]})]
+    return [*steps, Call("carry", given)] if given else steps
+
+
+def spared(project_id: int, steps: Sequence[Call], because: Mapping[str, Sequence[str]]) -> Unit:
+    """Return the unit that takes the steps of `spare`, and says why, by physical name."""
+    line = _line(list(because))
+    return Unit((*steps, log(project_id, "spare", line, {"because": dict(because)})))
 
 
 def drop(project_id: int, version: KnownVersion, statements: Sequence[str], why: str) -> Unit:
     """Return the unit that drops one version, keeping its text and privileges for a restore."""
-    about = {"project_id": project_id, "id": version.id}
     return Unit(
         (
-            Call("keep_privileges", about),
+            Call("drop_version", {"project_id": project_id, "id": version.id}),
             *(Ddl(statement, version.id) for statement in statements),
-            Call("drop_version", about),
             log(project_id, "drop", version.physical, {"why": why}),
         )
     )
 
 
-def condemn(project_id: int, ids: Sequence[int]) -> Unit:
+def condemn(project_id: int, versions: Sequence[KnownVersion]) -> Unit:
     """Return the unit that condemns versions: a later run may drop them."""
+    return _each("condemn", project_id, versions, {"ids": [version.id for version in versions]})
+
+
+def quarantine(
+    project_id: int, versions: Sequence[KnownVersion], privileges: Mapping[int, Any]
+) -> Unit:
+    """Return the unit that takes from everybody but their owners what they may do with versions.
+
+    Args:
+        project_id: the project.
+        versions: condemned ones.
+        privileges: by version id, what is granted now, to be given back by `spare`.
+    """
+    items = [{"id": version.id, "privileges": privileges.get(version.id)} for version in versions]
+    closed = [
+        {"target": target_of(v), "given": privileges[v.id], "exactly": [], "wholly": True}
+        for v in versions
+        if privileges.get(v.id)
+    ]
+    unit = _each("quarantine", project_id, versions, {"items": items})
+    return Unit((*unit.steps, *([Call("carry", closed)] if closed else [])))
+
+
+def _each(
+    action: str, project_id: int, versions: Sequence[KnownVersion], argument: dict[str, Any]
+) -> Unit:
+    names = [version.physical for version in versions]
     return Unit(
-        (Call("condemn", {"ids": list(ids)}), log(project_id, "condemn", "", {"ids": list(ids)}))
+        (Call(action, argument), log(project_id, action, _line(names), {"versions": names}))
     )
+
+
+def _line(names: Sequence[str]) -> str:
+    """Return what fits into one line of the audit trail; the detail holds the rest."""
+    return names[0] if len(names) == 1 else f"{len(names)} versions"
 
 
 def discard(

@@ -16,7 +16,7 @@ def test_defaults(project):
     assert (config.suffix, config.map) == ("_{version}", "procver.map.json")
     assert (config.encoding, config.main) == ("utf-8", "main")
     assert (config.variables, config.targets, config.grants) == ({}, {}, ())
-    assert config.gc == GcConfig(2, timedelta(days=7), timedelta(days=14), None, ())
+    assert config.gc == GcConfig(2, timedelta(days=7), timedelta(days=14), None, None, ())
 
 
 def test_everything_set(project):
@@ -26,7 +26,7 @@ def test_everything_set(project):
         "[variables]\nrate = 0.19\ncolumns = [1, 2]\n"
         '[targets]\nlocal = "embedded:"\n'
         '[grants]\n"app.*" = { EXECUTE = ["web", "job"], select = [] }\n"app.x" = {}\n'
-        '[gc]\nkeep_releases = 0\ngrace = "36h"\nidle = "0"\nunactivated = "30d"\n'
+        '[gc]\nkeep_releases = 0\ngrace = "36h"\nidle = "0"\nunactivated = "30d"\nquarantine = "3d"\n'
         'pins = ["app.v_1"]\n'
     )
     config = project.config
@@ -40,7 +40,7 @@ def test_everything_set(project):
         GrantRule("app.x", {}),
     )
     assert config.gc == GcConfig(
-        0, timedelta(hours=36), timedelta(0), timedelta(days=30), ("app.v_1",)
+        0, timedelta(hours=36), timedelta(0), timedelta(days=3), timedelta(days=30), ("app.v_1",)
     )
 
 

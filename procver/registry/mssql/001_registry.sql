@@ -37,6 +37,7 @@ CREATE TABLE procver.version (
     created_at      datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
     created_by      nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
     condemned_at    datetime2(6) NULL,
+    quarantined_at  datetime2(6) NULL,          -- since when nobody but its owner may use it
     dropped_at      datetime2(6) NULL,
     CONSTRAINT version_number UNIQUE NONCLUSTERED (project_id, name, number)
 );

@@ -15,7 +15,7 @@ WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
 -- name: versions
 DECLARE @a nvarchar(max) = ?;
 SELECT v.name, v.number, v.id, v.kind, v.fingerprint, v.shape, v.source_digest, v.[schema], v.leaf, v.physical, v.state,
-       v.condemned_at, v.requires AS requires_json,
+       v.condemned_at, v.quarantined_at, v.requires AS requires_json,
        CAST(CASE WHEN v.kind = 'table_type' THEN CASE WHEN TYPE_ID(q.name) IS NULL THEN 0 ELSE 1 END
                  WHEN OBJECT_ID(q.name) IS NULL THEN 0 ELSE 1 END AS bit) AS found
 FROM procver.version v
@@ -398,7 +398,7 @@ BEGIN
         N' is not there after its CREATE: the default schema of this login is ', COALESCE(SCHEMA_NAME(), N'unknown'));
     THROW 51003, @lost, 1;
 END;
-UPDATE v SET state = 'present', condemned_at = NULL, dropped_at = NULL, digest = f.digest, privileges = f.privileges
+UPDATE v SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = f.digest, privileges = f.privileges
 FROM procver.version v
 JOIN @item i ON i.project_id = v.project_id AND i.name = v.name AND i.number = v.number
 JOIN @found f ON f.[schema] = i.[schema] AND f.leaf = i.leaf AND f.kind = i.kind;
@@ -441,10 +441,7 @@ WHERE until IS NULL AND version_id IN (SELECT CAST(e.value AS bigint) FROM OPENJ
 INSERT procver.membership (project_id, version_id, since)
 SELECT @project, v.id, @number
 FROM OPENJSON(@a, '$.added') WITH (name nvarchar(540), number int) x
-JOIN procver.version v ON v.project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number;
-UPDATE procver.version SET state = 'present', condemned_at = NULL
-WHERE state = 'condemned' AND project_id = @project
-  AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.spared') e)
+JOIN procver.version v ON v.project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number
 
 -- name: insert_release
 DECLARE @a nvarchar(max) = ?;
@@ -462,7 +459,7 @@ WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
 -- name: spare
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-UPDATE procver.version SET state = 'present', condemned_at = NULL
+UPDATE procver.version SET state = 'present', condemned_at = NULL, quarantined_at = NULL
 WHERE state = 'condemned' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 
 -- name: retire
@@ -510,20 +507,25 @@ SET NOCOUNT ON;
 UPDATE procver.version SET state = 'condemned', condemned_at = SYSUTCDATETIME()
 WHERE state = 'present' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 
--- name: keep_privileges
--- Right before a drop: what a later restore gives back.
+-- name: quarantine
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+UPDATE v SET quarantined_at = SYSUTCDATETIME(), privileges = x.privileges
+FROM procver.version v
+JOIN OPENJSON(@a, '$.items') WITH (id bigint, privileges nvarchar(max) AS JSON) x ON x.id = v.id
+WHERE v.state = 'condemned' AND v.quarantined_at IS NULL
+
+-- name: drop_version
+-- Right before its DROP: what a later restore gives back, as it was before the quarantine if it is in one.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @id bigint = CAST(JSON_VALUE(@a, '$.id') AS bigint);
 DECLARE @work nvarchar(max) = (SELECT v.[schema], v.leaf, v.kind FROM procver.version v WHERE v.id = @id FOR JSON PATH);
 DECLARE @found nvarchar(max) = (SELECT q.privileges FROM procver.privileges(@work) q);
-UPDATE procver.version SET privileges = @found WHERE id = @id AND @found IS NOT NULL
-
--- name: drop_version
-DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-UPDATE procver.version SET state = 'dropped', condemned_at = NULL, dropped_at = SYSUTCDATETIME()
-WHERE id = CAST(JSON_VALUE(@a, '$.id') AS bigint)
+UPDATE procver.version
+SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = SYSUTCDATETIME(),
+    privileges = CASE WHEN quarantined_at IS NULL AND @found IS NOT NULL THEN @found ELSE privileges END
+WHERE id = @id
 
 -- name: log
 DECLARE @a nvarchar(max) = ?;

@@ -33,6 +33,7 @@ CREATE TABLE procver.version (
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_by      text NOT NULL DEFAULT session_user,
     condemned_at    timestamptz,
+    quarantined_at  timestamptz,                -- since when nobody but its owner may use it
     dropped_at      timestamptz,
     UNIQUE (project_id, name, number)
 );

@@ -9,7 +9,7 @@ FROM procver.project WHERE name = $1::jsonb ->> 'project'
 
 -- name: versions
 SELECT v.name, v.number, v.id, v.kind, v.fingerprint, v.shape, v.source_digest, v.schema, v.leaf, v.physical, v.state,
-       v.condemned_at, v.requires,
+       v.condemned_at, v.quarantined_at, v.requires,
        CASE WHEN v.kind IN ('function', 'procedure')
             THEN EXISTS (SELECT FROM pg_catalog.pg_proc c WHERE c.proname = v.leaf AND c.pronamespace = n.oid)
             ELSE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relname = v.leaf AND c.relnamespace = n.oid)
@@ -194,7 +194,7 @@ FROM item i
 LEFT JOIN procver.digests((SELECT work FROM work)) d ON d.schema = i.schema AND d.leaf = i.leaf
 LEFT JOIN procver.privileges((SELECT work FROM work)) p ON p.schema = i.schema AND p.leaf = i.leaf
 ON CONFLICT (project_id, name, number) DO UPDATE
-SET state = 'present', condemned_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges
+SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges
 
 -- name: require_present
 SELECT procver.require_present($1::jsonb -> 'versions')
@@ -216,10 +216,6 @@ WITH gone AS (
 ), opened AS (
     INSERT INTO procver.membership (project_id, version_id, since)
     SELECT ($1::jsonb ->> 'project_id')::int, w.id, ($1::jsonb ->> 'number')::bigint FROM wanted w
-), spared AS (
-    UPDATE procver.version v SET state = 'present', condemned_at = NULL
-    WHERE v.state = 'condemned' AND v.project_id = ($1::jsonb ->> 'project_id')::int
-      AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'spared') e)
 )
 SELECT count(*) FROM wanted
 
@@ -232,7 +228,7 @@ UPDATE procver.release SET activated_at = coalesce(activated_at, clock_timestamp
 WHERE id = ($1::jsonb ->> 'release_id')::bigint
 
 -- name: spare
-UPDATE procver.version SET state = 'present', condemned_at = NULL
+UPDATE procver.version SET state = 'present', condemned_at = NULL, quarantined_at = NULL
 WHERE state = 'condemned' AND id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 
 -- name: retire
@@ -261,16 +257,20 @@ DELETE FROM procver.version WHERE id IN (SELECT e::bigint FROM jsonb_array_eleme
 UPDATE procver.version SET state = 'condemned', condemned_at = now()
 WHERE state = 'present' AND id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 
--- name: keep_privileges
--- Right before a drop: what a later restore gives back.
-UPDATE procver.version v SET privileges = q.privileges
-FROM (SELECT schema, leaf, kind FROM procver.version WHERE id = ($1::jsonb ->> 'id')::bigint) x
-CROSS JOIN LATERAL procver.privileges(jsonb_build_array(to_jsonb(x))) q
-WHERE v.id = ($1::jsonb ->> 'id')::bigint
+-- name: quarantine
+UPDATE procver.version v SET quarantined_at = clock_timestamp(), privileges = x.privileges
+FROM jsonb_to_recordset($1::jsonb -> 'items') AS x(id bigint, privileges jsonb)
+WHERE v.id = x.id AND v.state = 'condemned' AND v.quarantined_at IS NULL
 
 -- name: drop_version
-UPDATE procver.version SET state = 'dropped', condemned_at = NULL, dropped_at = clock_timestamp()
-WHERE id = ($1::jsonb ->> 'id')::bigint
+-- Right before its DROP: what a later restore gives back, as it was before the quarantine if it is in one.
+UPDATE procver.version v
+SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = clock_timestamp(),
+    privileges = CASE WHEN v.quarantined_at IS NULL
+                      THEN coalesce((SELECT q.privileges FROM procver.privileges(jsonb_build_array(jsonb_build_object(
+                                         'schema', v.schema, 'leaf', v.leaf, 'kind', v.kind))) q), v.privileges)
+                      ELSE v.privileges END
+WHERE v.id = ($1::jsonb ->> 'id')::bigint
 
 -- name: log
 INSERT INTO procver.event (project_id, action, subject, detail)
