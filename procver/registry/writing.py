@@ -274,7 +274,13 @@ def quarantine(
     """
     items = [{"id": version.id, "privileges": privileges.get(version.id)} for version in versions]
     closed = [
-        {"target": target_of(v), "given": privileges[v.id], "exactly": [], "wholly": True}
+        {
+            "target": target_of(v),
+            "given": privileges[v.id],
+            "exactly": [],
+            "wholly": True,
+            "closed": True,
+        }
         for v in versions
         if privileges.get(v.id)
     ]

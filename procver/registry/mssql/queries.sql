@@ -239,9 +239,13 @@ WHERE NOT EXISTS (SELECT 1 FROM procver.project p WITH (UPDLOCK, HOLDLOCK)
 -- (privileges as data) or "like" (an object to copy from), with the grants replaced by "exactly" ([[grantee, privilege,
 -- grantable], ...]) where that is there. A new object has no grants, so only what is restored "wholly", after what follows its
 -- definition, may have to lose some, and its owner. Principals that no longer exist, and those no one may grant to, are passed
--- over. The owner comes first: changing it takes all grants away (manual, "ALTER AUTHORIZATION").
+-- over. The owner comes first: changing it takes all grants away (manual, "ALTER AUTHORIZATION"). What is "closed" is denied to
+-- all as well, as a grant on its schema would open it again; Babelfish knows no DENY.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
+DECLARE @denied nvarchar(max) = CASE WHEN SERVERPROPERTY('BabelfishVersion') IS NULL
+    THEN N'[[null,"DENY EXECUTE",false],[null,"DENY SELECT",false],[null,"DENY INSERT",false],[null,"DENY UPDATE",false],'
+         + N'[null,"DENY DELETE",false]]' END;
 DECLARE @targets nvarchar(max) = (
     SELECT N'[' + STRING_AGG(i.target, N',') + N']' FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON) i);
 DECLARE @likes nvarchar(max) = (
@@ -255,12 +259,12 @@ INSERT @item
 SELECT p.thing, p.object_id, p.type, COALESCE(p.principal_id, s.principal_id),
        JSON_VALUE(COALESCE(i.given, l.privileges), '$[0].own'),
        CASE WHEN i.wholly = 1 AND p.principal_id IS NOT NULL AND JSON_VALUE(i.given, '$[0].own') IS NULL THEN N'SCHEMA OWNER' END,
-       COALESCE(i.exactly, JSON_QUERY(COALESCE(i.given, l.privileges), '$[0].acl')),
+       COALESCE(CASE WHEN i.closed = 1 THEN @denied END, i.exactly, JSON_QUERY(COALESCE(i.given, l.privileges), '$[0].acl')),
        CASE WHEN i.exactly IS NULL THEN 0 ELSE 1 END
 FROM OPENJSON(@a) WITH (
     [schema] nvarchar(128) '$.target.schema', leaf nvarchar(128) '$.target.leaf', kind varchar(20) '$.target.kind',
     given nvarchar(max) AS JSON, exactly nvarchar(max) AS JSON, like_schema nvarchar(128) '$.like.schema',
-    like_leaf nvarchar(128) '$.like.leaf', like_kind varchar(20) '$.like.kind', wholly bit) i
+    like_leaf nvarchar(128) '$.like.leaf', like_kind varchar(20) '$.like.kind', wholly bit, closed bit) i
 JOIN procver.parts(@targets) p ON p.[schema] = i.[schema] AND p.leaf = i.leaf AND p.kind = i.kind
 JOIN sys.schemas s ON s.schema_id = p.schema_id
 LEFT JOIN @like l ON l.[schema] = i.like_schema AND l.leaf = i.like_leaf AND l.kind = i.like_kind;
