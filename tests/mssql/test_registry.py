@@ -166,6 +166,7 @@ def test_what_an_administrator_changed_after_publication_outlives_a_restore(
     publish(database, known(), [made])
     place.sql("REVOKE SELECT ON dbo.vThings_1 FROM others")
     place.sql("REVOKE SELECT ON dbo.vThings_1 (id) FROM readers")
+    place.sql("REVOKE SELECT ON dbo.vThings_1 FROM readers")  # Babelfish: the column's does nothing
     place.sql("GRANT SELECT ON dbo.vThings_1 (name) TO readers")
     place.sql("CREATE ROLE third")
     place.sql("GRANT SELECT ON dbo.vThings_1 TO third WITH GRANT OPTION")
@@ -180,10 +181,10 @@ def test_what_an_administrator_changed_after_publication_outlives_a_restore(
         ("readers", "SELECT ([name])", False),
         ("third", "SELECT", True),
     }
-    assert sorted(given["properties"]) == [
-        ["MS_Description", "a name", "COLUMN", "name"],
-        ["MS_Description", "it's new"],
-    ]
+    assert ["MS_Description", "it's new"] in given["properties"]
+    if not database.server.babelfish:  # which lists no properties of a view's columns
+        given["properties"].remove(["MS_Description", "a name", "COLUMN", "name"])
+    assert len(given["properties"]) == 1
 
 
 def test_an_owner_that_was_taken_back_outlives_a_restore(

@@ -277,15 +277,18 @@ IF @sql IS NOT NULL EXEC sp_executesql @sql;
 DECLARE @whole nvarchar(max) = (
     SELECT N'[' + STRING_AGG(i.target, N',') + N']'
     FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON, wholly bit) i WHERE i.wholly = 1);
+-- Of a grant on a column both its own and its object's are taken back: Babelfish knows the first and does nothing.
 SET @sql = (
-    SELECT STRING_AGG(CAST(
-               N'REVOKE ' + REPLACE(REPLACE(JSON_VALUE(e.value, '$[1]') COLLATE DATABASE_DEFAULT, N'DENY ', N''), N'REVOKE ', N'')
-               + N' ON ' + p.thing + N' FROM '
-               + QUOTENAME(CASE WHEN LEFT(e.value, 5) = N'[null' THEN N'public' ELSE JSON_VALUE(e.value, '$[0]') END
-                           COLLATE DATABASE_DEFAULT) + N' CASCADE' AS nvarchar(max)), N'; ')
-    FROM procver.privileges(@whole) q
-    JOIN procver.parts(@whole) p ON p.[schema] = q.[schema] AND p.leaf = q.leaf AND p.kind = q.kind
-    CROSS APPLY OPENJSON(q.privileges, '$[0].acl') e);
+    SELECT STRING_AGG(CAST(N'REVOKE ' + k.what + N' ON ' + k.thing + N' FROM ' + QUOTENAME(k.grantee) + N' CASCADE' AS nvarchar(max)), N'; ')
+    FROM (SELECT DISTINCT p.thing, w.what,
+                 CASE WHEN LEFT(e.value, 5) = N'[null' THEN N'public' ELSE JSON_VALUE(e.value, '$[0]') END
+                 COLLATE DATABASE_DEFAULT AS grantee
+          FROM procver.privileges(@whole) q
+          JOIN procver.parts(@whole) p ON p.[schema] = q.[schema] AND p.leaf = q.leaf AND p.kind = q.kind
+          CROSS APPLY OPENJSON(q.privileges, '$[0].acl') e
+          CROSS APPLY (SELECT REPLACE(REPLACE(JSON_VALUE(e.value, '$[1]') COLLATE DATABASE_DEFAULT, N'DENY ', N''),
+                                      N'REVOKE ', N'') AS what) y
+          CROSS APPLY (SELECT y.what UNION SELECT LEFT(y.what, CHARINDEX(N' ([', y.what + N' ([') - 1)) w) k);
 IF @sql IS NOT NULL EXEC sp_executesql @sql;
 SET @sql = (
     SELECT STRING_AGG(CAST(
