@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from procver.objects import Analysis, Header, Managed, Name, Span, Statement
-from procver.scanning import recipes
+from procver.objects import Analysis, Managed, Name, Span, Statement
+from procver.scanning.analysis import analysis
 from procver.scanning.mssql import names
+from procver.scanning.mssql.keywords import RESERVED
 from procver.scanning.mssql.layout import read_header
-from procver.scanning.mssql.reading import read, words
+from procver.scanning.mssql.reading import read
 from procver.scanning.mssql.rewriting import rewrite
 from procver.scanning.mssql.shape import Shape
 from procver.scanning.stretches import statements
@@ -33,13 +34,7 @@ class MssqlScanner:
     dialect = "mssql"
     revision = 1
 
-    def header(self, text: str, default_schema: str) -> Header:
-        """Return which object ``text`` defines, reading little more than its name.
-
-        Raises:
-            SourceError: nothing is defined, or something that is not versioned.
-        """
-        return read_header(text, default_schema)
+    header = staticmethod(read_header)
 
     def analyse(
         self, text: str, default_schema: str, managed: Managed, spans: Sequence[Span] = ()
@@ -51,28 +46,8 @@ class MssqlScanner:
                 object differs from another one in case only.
         """
         reading = read(text, default_schema, managed, spans)
-        own = reading.layout.own
-        shape = Shape(reading)
-        references = shape.references
-        explicit = (reading.names.exact(span.name) for span in spans)
-        for name in (*explicit, *reading.directives.requires):
-            if name != own.name:
-                references.setdefault(name, len(references))
-        recipe = recipes.make(
-            text, (own.name, *references), managed.suffix, lambda leafs: rewrite(reading, leafs)
-        )
-        return Analysis(
-            name=own.name,
-            kind=own.kind,
-            shape=shape.digest(),
-            references=tuple(references),
-            recursive=reading.findings.recursive,
-            fixed=tuple(sorted(reading.findings.fixed)),
-            pins=tuple(reading.directives.pins.items()),
-            revision=reading.directives.revision,
-            notes=reading.notes(),
-            words=words(reading),
-            recipe=recipe,
+        return analysis(
+            reading, Shape(reading), text, lambda leafs: rewrite(reading, leafs), RESERVED
         )
 
     def rewrite(
@@ -91,22 +66,7 @@ class MssqlScanner:
         reading = read(text, default_schema, managed, spans)
         return statements(reading.layout.file.text, rewrite(reading, physical))
 
-    def parse(self, text: str, default_schema: str) -> Name:
-        """Return the name that ``text`` (``dbo.v``, ``[a.b]``) stands for, its case kept.
-
-        Raises:
-            UsageError: it is no name of at most two parts.
-        """
-        return names.parse(text, default_schema)
-
-    def label(self, name: Name) -> str:
-        """Return the canonical text of a name, quoted only where it must be; `parse` reads it."""
-        return names.label(name)
-
-    def quote(self, name: Name) -> str:
-        """Return ``name`` for use in SQL text, quoted where needed."""
-        return names.quote(name)
-
-    def too_long(self, leaf: str) -> str | None:
-        """Return why ``leaf`` cannot be an identifier of SQL Server, or None."""
-        return names.too_long(leaf)
+    parse = staticmethod(names.parse)
+    label = staticmethod(names.label)
+    quote = staticmethod(names.quote)
+    too_long = staticmethod(names.too_long)

@@ -26,12 +26,12 @@ from procver.scanning.mssql.refusals import (
     refuse_client_syntax,
     refuse_definition,
     refused,
-    too_deep,
 )
 from procver.scanning.mssql.script import Step, steps
 from procver.scanning.mssql.settings import Effect, read_set
 from procver.scanning.mssql.unit import File, Unit
 from procver.scanning.names import has_control
+from procver.scanning.refusals import refuse_nul, too_deep
 from procver.scanning.tokens import closing
 
 _HEADER_TOKENS = 2000
@@ -132,13 +132,7 @@ def read_layout(text: str, default_schema: str) -> Layout:
         SourceError: the file defines nothing, something that is not versioned, or more than one
             object; or holds statements that have no place in a source.
     """
-    at = text.find("\x00")
-    if at >= 0:
-        raise SourceError(
-            "the file holds a NUL character",
-            line=text.count("\n", 0, at) + 1,
-            hint="save it as text: SQL Server takes no NUL",
-        )
+    refuse_nul(text, "SQL Server")
     try:
         return _Reader(File(text), default_schema).read()
     except RecursionError:

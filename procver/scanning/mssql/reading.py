@@ -5,52 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from procver.objects import Managed, Note, Span
-from procver.scanning.directives import Directives
+from procver.objects import Managed, Span
+from procver.scanning import analysis
 from procver.scanning.marks import Findings, Mark, Role
 from procver.scanning.mssql.followers import Follower, Piece, mark_verb
-from procver.scanning.mssql.keywords import RESERVED
 from procver.scanning.mssql.layout import Layout, read_layout
 from procver.scanning.mssql.lexer import directive_comments, identifier, written_identifier
 from procver.scanning.mssql.local import decide_locally
 from procver.scanning.mssql.mentions import read_strings
 from procver.scanning.mssql.names import label, names_of
-from procver.scanning.mssql.refusals import too_deep
 from procver.scanning.mssql.unit import Unit
 from procver.scanning.mssql.walker import Walker
-from procver.scanning.names import Names
+from procver.scanning.refusals import too_deep
 from procver.scanning.tokens import positions
 
 
-@dataclass(slots=True)
-class Reading:
+@dataclass(slots=True, kw_only=True)
+class Reading(analysis.Reading):
     """A source with every decision taken.
 
     Attributes:
         layout: its parts; the marks of its units are the references.
-        names: what a name stands for.
         pieces: what is sent after the definition.
-        findings: notes, fixed versions, recursion.
-        directives: what its ``-- procver:`` comments say.
-        words: every identifier in it, folded and as written.
-        spans: the explicit references of a template.
     """
 
     layout: Layout
-    names: Names
-    findings: Findings
     pieces: list[Piece] = field(default_factory=list)
-    directives: Directives = field(default_factory=Directives)
-    words: dict[str, None] = field(default_factory=dict)
-    spans: Sequence[Span] = ()
-
-    def notes(self) -> tuple[Note, ...]:
-        """Return what was left undecided, in the order of lines."""
-        if not self.findings.notes and not self.layout.skipped:
-            return ()
-        covered = {self.names.exact(span.name) for span in self.spans}
-        covered |= self.directives.requires.keys()
-        return self.findings.as_notes(covered, self.layout.skipped)
 
 
 def read(text: str, default_schema: str, managed: Managed, spans: Sequence[Span] = ()) -> Reading:
@@ -60,7 +40,13 @@ def read(text: str, default_schema: str, managed: Managed, spans: Sequence[Span]
         SourceError: it cannot be published as it stands.
     """
     layout = read_layout(text, default_schema)
-    reading = Reading(layout, names_of(managed, layout.own), Findings(layout.own.name), spans=spans)
+    reading = Reading(
+        names=names_of(managed, layout.own),
+        findings=Findings(layout.own.name),
+        spans=spans,
+        skipped=layout.skipped,
+        layout=layout,
+    )
     _refuse_clash(reading)
     try:
         _Reader(reading, default_schema).read()
@@ -114,6 +100,7 @@ class _Reader:
         words = self.reading.words
         words.update(found)
         words.update(dict.fromkeys(map(written_identifier, unit.spellings)))
+        words.pop("", None)
         return frozenset(self.names.candidates(unit.distinct, "\n".join(found)))
 
     def _strings(self, unit: Unit) -> None:
@@ -154,12 +141,3 @@ class _Reader:
                 ]
                 self.findings.explicit(unit, inside, name)
             self.findings.recursive = self.findings.recursive or name == self.layout.own.name
-
-
-def words(reading: Reading) -> str:
-    """Return every identifier of the source, joined by newlines, reserved words left out."""
-    found = reading.words
-    for word in found.keys() & RESERVED:
-        del found[word]
-    found.pop("", None)
-    return "\n".join(found)

@@ -6,9 +6,9 @@ from procver.errors import SourceError
 from procver.objects import Kind
 from procver.scanning.mssql.definition import Definition, body_start, is_table_type, options
 from procver.scanning.mssql.unit import Unit
+from procver.scanning.refusals import MIGRATION
 from procver.scanning.tokens import positions
 
-_MIGRATION = "leave it to the team's migration tool, outside the sources of procver"
 _TRIGGERS = (
     "tables call triggers, releases do not: leave it to the team's migration tool; only an INSTEAD"
     " OF trigger of a view belongs here, in the file of that view"
@@ -65,7 +65,7 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
     """Return why the statement at tokens [lo, hi) has no place in a source."""
     toks = unit.folded
     word = toks[lo]
-    hint = _MIGRATION
+    hint = MIGRATION
     noun = toks[lo + 1] if lo + 1 < hi else ""
     if word == "create":
         i = lo + 1
@@ -76,7 +76,7 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
         if noun in ("index", "statistics"):
             what = f"CREATE {noun.upper()} on something else than the object"
         elif noun == "synonym":
-            hint = "a synonym has one target for all releases: " + _MIGRATION
+            hint = "a synonym has one target for all releases: " + MIGRATION
         elif noun == "trigger":
             hint = _TRIGGERS
     elif word in ("alter", "drop"):
@@ -86,15 +86,6 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
     else:
         what = _STATEMENTS.get(word, f"a statement that starts with {unit.written[lo]}")
     return unit.error(lo, f"{what} is not versioned here", hint)
-
-
-def too_deep() -> SourceError:
-    """Return why a text that is nested beyond reason is not read."""
-    return SourceError(
-        "brackets or blocks are nested too deep to be read",
-        line=1,
-        hint="split the expression, or write the query in several views",
-    )
 
 
 def refuse_client_syntax(unit: Unit) -> None:
@@ -159,7 +150,7 @@ def refuse_definition(unit: Unit, definition: Definition) -> None:
                 i,
                 "a natively compiled module is not supported: its DDL cannot be part of a"
                 " transaction",
-                _MIGRATION,
+                MIGRATION,
             )
     start = body_start(toks, definition) if "external" in unit.distinct else len(toks)
     if toks[start : start + 2] == ["external", "name"]:
@@ -177,12 +168,12 @@ def _refuse_type(unit: Unit, definition: Definition) -> None:
         raise unit.error(
             definition.lo,
             f"{what} is not versioned here: columns hold on to it",
-            _MIGRATION,
+            MIGRATION,
         )
     if "memory_optimized" in toks[definition.after : definition.hi]:
         raise unit.error(
             toks.index("memory_optimized", definition.after),
             "a memory-optimized table type is not supported: its DDL cannot be part of a"
             " transaction",
-            _MIGRATION,
+            MIGRATION,
         )

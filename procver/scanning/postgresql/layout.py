@@ -14,6 +14,7 @@ from procver.scanning.postgresql.lexer import UNTERMINATED, fold, identifier, to
 from procver.scanning.postgresql.names import label
 from procver.scanning.postgresql.refusals import refuse_client_syntax, refused
 from procver.scanning.postgresql.unit import Unit
+from procver.scanning.refusals import refuse_nul
 from procver.scanning.tokens import closing
 
 _HEADER_TOKENS = 16
@@ -115,23 +116,8 @@ def read_header(text: str, default_schema: str) -> Header:
                 break
             elif toks[lo] not in _TRANSACTION and toks[lo] != "drop":
                 break
-    return read_layout(Unit(refuse_nul(text)), default_schema).own
-
-
-def refuse_nul(text: str) -> str:
-    """Return ``text``, which holds no NUL.
-
-    Raises:
-        SourceError: it does.
-    """
-    at = text.find("\x00")
-    if at >= 0:
-        raise SourceError(
-            "the file holds a NUL character",
-            line=text.count("\n", 0, at) + 1,
-            hint="save it as text: PostgreSQL takes no NUL",
-        )
-    return text
+    refuse_nul(text, "PostgreSQL")
+    return read_layout(Unit(text), default_schema).own
 
 
 def _name(

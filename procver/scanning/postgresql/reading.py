@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from procver.errors import SourceError
 from procver.objects import Managed, Span
-from procver.scanning.directives import Directives
+from procver.scanning import analysis
 from procver.scanning.marks import Findings, Mark, Role
 from procver.scanning.names import Names
 from procver.scanning.postgresql.definition import (
@@ -17,8 +16,7 @@ from procver.scanning.postgresql.definition import (
     read_routine,
 )
 from procver.scanning.postgresql.followers import Follower
-from procver.scanning.postgresql.keywords import RESERVED
-from procver.scanning.postgresql.layout import Layout, read_layout, refuse_nul
+from procver.scanning.postgresql.layout import Layout, read_layout
 from procver.scanning.postgresql.lexer import identifier, special_comments
 from procver.scanning.postgresql.local import decide_locally
 from procver.scanning.postgresql.mentions import read_strings
@@ -26,33 +24,26 @@ from procver.scanning.postgresql.names import index_of, label, token_forms
 from procver.scanning.postgresql.plpgsql import Plpgsql, variables
 from procver.scanning.postgresql.refusals import refused_trigger_function
 from procver.scanning.postgresql.unit import Unit
+from procver.scanning.refusals import refuse_nul, too_deep
 from procver.scanning.scopes import Scope
 from procver.scanning.tokens import positions
 
 _TRIGGER_TYPES = frozenset({"trigger", "event_trigger"})
 
 
-@dataclass(slots=True)
-class Reading:
+@dataclass(slots=True, kw_only=True)
+class Reading(analysis.Reading):
     """A source with every decision taken.
 
     Attributes:
         unit: the file; its marks, and those of the bodies in it, are the references.
         layout: its statements.
-        findings: notes, fixed versions, recursion.
-        directives: what its ``-- procver:`` comments say.
-        words: every identifier in it.
-        spans: the explicit references of a template.
         bodies: token of ``unit`` to the unit that was lexed from its content. (The bodies know
             their parent, so this must not be in the parent: cycles are dear to collect.)
     """
 
     unit: Unit
     layout: Layout
-    findings: Findings
-    directives: Directives = field(default_factory=Directives)
-    words: dict[str, None] = field(default_factory=dict)
-    spans: Sequence[Span] = ()
     bodies: dict[int, Unit] = field(default_factory=dict)
 
 
@@ -62,31 +53,29 @@ def read(text: str, default_schema: str, managed: Managed, spans: Sequence[Span]
     Raises:
         SourceError: it cannot be published as it stands.
     """
-    unit = Unit(refuse_nul(text))
+    refuse_nul(text, "PostgreSQL")
+    unit = Unit(text)
     layout = read_layout(unit, default_schema)
-    reading = Reading(unit, layout, Findings(layout.own.name), spans=spans)
+    path = managed.search_path if layout.path is None else layout.path
+    names = Names(index_of(managed), layout.own, path)
+    findings = Findings(layout.own.name)
+    reading = Reading(names=names, findings=findings, unit=unit, layout=layout, spans=spans)
     try:
-        _Reader(reading, default_schema, managed).read()
+        _Reader(reading, default_schema, managed.search_path).read()
     except RecursionError:
-        raise SourceError(
-            "brackets are nested too deep to be read",
-            line=1,
-            hint="split the expression, or write the query in several views",
-        ) from None
+        raise too_deep() from None
     return reading
 
 
 class _Reader:
-    def __init__(self, reading: Reading, default_schema: str, managed: Managed) -> None:
+    def __init__(self, reading: Reading, default_schema: str, search_path: Sequence[str]) -> None:
         self.reading = reading
         self.unit = reading.unit
+        self.names = reading.names
         self.findings = reading.findings
-        self.default_schema = default_schema
-        self.managed = managed
         self.own = reading.layout.own
-        path = reading.layout.path
-        self.creation_path = managed.search_path if path is None else path
-        self.names = Names(index_of(managed), self.own, self.creation_path)
+        self.default_schema = default_schema
+        self.search_path = search_path
         self.candidates = self._candidates(self.unit)
         self.follower = Follower(self.unit, self.names, self.candidates, self.findings)
 
@@ -129,7 +118,7 @@ class _Reader:
             else:
                 line = unit.line_at(comment.start)
                 self.reading.directives.read(
-                    comment.text, line, self.names, self.default_schema, self.managed.search_path
+                    comment.text, line, self.names, self.default_schema, self.search_path
                 )
 
     # ---- definitions -------------------------------------------------------------------------
@@ -231,7 +220,7 @@ class _Reader:
             self._strings(self.unit, self.names, token, token + 1, is_raw=True)
             return
         names = self.names
-        path = self.managed.search_path if routine.path is None else routine.path
+        path = self.search_path if routine.path is None else routine.path
         names = names.on(path)
         body = self.reading.bodies[routine.body] = self.unit.body(routine.body)
         self._comments(body)
@@ -268,9 +257,3 @@ class _Reader:
                 ]
                 self.findings.explicit(unit, inside, name)
             self.findings.recursive = self.findings.recursive or name == self.own.name
-
-
-def words(reading: Reading) -> str:
-    """Return every identifier of the source, joined by newlines, reserved words left out."""
-    found = reading.words
-    return "\n".join(word for word in found if word not in RESERVED)

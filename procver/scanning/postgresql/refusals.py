@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from procver.errors import SourceError
 from procver.scanning.postgresql.unit import Unit
+from procver.scanning.refusals import MIGRATION
 
-_MIGRATION = "leave it to the team's migration tool, outside the sources of procver"
 _TRIGGERS = (
     "tables call trigger functions, releases do not: leave them to the team's migration tool"
 )
@@ -67,7 +67,7 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
     """Return why the statement at tokens [lo, hi) has no place in a source."""
     toks = unit.folded
     word = toks[lo]
-    hint = _MIGRATION
+    hint = MIGRATION
     if word == "\\":
         name = unit.written[lo + 1] if lo + 1 < len(toks) else ""
         return unit.error(lo, f"\\{name} is a command of psql", _PSQL)

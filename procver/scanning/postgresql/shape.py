@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
-from procver.objects import Name
+from procver.scanning import analysis
+from procver.scanning.analysis import CLOSE, END, OPEN, OWN
 from procver.scanning.marks import Role
 from procver.scanning.postgresql.reading import Reading
 from procver.scanning.postgresql.unit import Unit, read_literal
 
-# No token is longer than one character and starts with \x01, so none looks like a mark.
-_OWN = "\x01own"
-_OPEN, _CLOSE, _END = "\x01(", "\x01)", "\x01;"
 
-
-class Shape:
-    """Gathers the significant tokens of a source, references replaced by their index.
-
-    Attributes:
-        references: the managed objects referred to, in order of first appearance.
-    """
+class Shape(analysis.Shape):
+    """The shape of a source; bodies that are read count token by token, in whatever quotes."""
 
     def __init__(self, reading: Reading) -> None:
-        self.references: dict[Name, int] = {}
-        self._out: list[str] = []
+        super().__init__()
         self._unit, self._bodies = reading.unit, reading.bodies
         layout = reading.layout
         toks = reading.unit.folded
@@ -34,23 +24,12 @@ class Shape:
         for lo, hi in sorted(ranges):
             self._statement(reading.unit, lo, hi)
 
-    def digest(self) -> str:
-        """Return the SHA-256 of all that was gathered, in hex.
-
-        Line ends inside literals count as line feeds: a checkout on another system is no new
-        version.
-        """
-        text = "\x00".join(self._out)
-        if "\r" in text:
-            text = text.replace("\r\n", "\n")
-        return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
     def _statement(self, unit: Unit, lo: int, hi: int) -> None:
         self._tokens(unit, lo, hi)
-        self._out.append(_END)
+        self.out.append(END)
 
     def _tokens(self, unit: Unit, lo: int, hi: int) -> None:
-        toks, out = unit.folded, self._out
+        toks, out = unit.folded, self.out
         bodies = self._bodies if unit is self._unit else {}
         special = unit.marks.keys() | bodies.keys() | unit.hints.keys() | unit.raw
         at = lo
@@ -63,12 +42,12 @@ class Shape:
                 out.append(unit.hints[i])
             if i in bodies:
                 body = bodies[i]
-                out.append(_OPEN)
+                out.append(OPEN)
                 self._tokens(body, 0, len(body.folded))
-                out.append(_CLOSE)
+                out.append(CLOSE)
             elif i in unit.raw:
                 content = read_literal(unit.written[i])
-                out += (_OPEN, content[0] if content else unit.written[i], _CLOSE)
+                out += (OPEN, content[0] if content else unit.written[i], CLOSE)
             elif i in unit.marks:
                 self._mark(unit, i)
             else:
@@ -78,9 +57,8 @@ class Shape:
     def _mark(self, unit: Unit, i: int) -> None:
         role, name = unit.marks[i]
         if role is Role.REFERENCE:
-            index = self.references.setdefault(name, len(self.references))
-            self._out.append(f"\x01{index}")
+            self.out.append(self.reference(name))
         elif role is Role.OWN or role is Role.SELF:
-            self._out.append(_OWN)
+            self.out.append(OWN)
         elif role is Role.INDEX:
-            self._out.append(unit.folded[i])
+            self.out.append(unit.folded[i])

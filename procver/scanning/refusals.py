@@ -1,0 +1,31 @@
+"""What no dialect takes, and how that is said."""
+
+from __future__ import annotations
+
+from procver.errors import SourceError
+
+MIGRATION = "leave it to the team's migration tool, outside the sources of procver"
+
+
+def refuse_nul(text: str, server: str) -> None:
+    """Raise for a NUL.
+
+    Raises:
+        SourceError: ``text`` holds one, and ``server`` takes none.
+    """
+    at = text.find("\x00")
+    if at >= 0:
+        raise SourceError(
+            "the file holds a NUL character",
+            line=text.count("\n", 0, at) + 1,
+            hint=f"save it as text: {server} takes no NUL",
+        )
+
+
+def too_deep() -> SourceError:
+    """Return why a text that is nested beyond reason is not read."""
+    return SourceError(
+        "brackets or blocks are nested too deep to be read",
+        line=1,
+        hint="split the expression, or write the query in several views",
+    )
