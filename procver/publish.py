@@ -149,7 +149,7 @@ def _execute(
     # Before the first version: a number that exists in a database must be in the lock, whatever happens next.
     project.keep_lock()
     if found.create:
-        done += _create(project, database, known, found.create, progress)
+        done += _create(project, database, known, found.create, found.release, progress)
     if found.number is not None:
         there = [
             {
@@ -160,18 +160,30 @@ def _execute(
             }
             for m in contract.members.values()
         ]
-        spared = sparing(database, known, found.spared)
+        spared = sparing(database, known, found.spared, found.release)
         unit = writing.release(known.project_id, found, contract.content, there, spared)
         for _ in database.run(known.project_id, done, [unit]):
             pass
 
 
-def sparing(database: Database, known: Known, ids: Iterable[int]) -> list[Call]:
-    """Return the steps that take condemned versions back, giving those in quarantine what was taken from them."""
+def sparing(
+    database: Database, known: Known, ids: Iterable[int], release: str | None = None
+) -> list[Call]:
+    """Return the steps that take condemned versions back, giving those in quarantine what was taken from them.
+
+    Args:
+        database: where.
+        known: one read of its registry.
+        ids: which versions.
+        release: which release needs them; the audit trail is told of it.
+    """
     versions = [known.by_id[version_id] for version_id in ids]
     closed = [version.id for version in versions if version.quarantined_at is not None]
     rows = database.read(Call("definitions", {"ids": closed}))[0] if closed else []
-    return writing.spare(versions, {row[0]: row[2] for row in rows})
+    steps = writing.spare(versions, {row[0]: row[2] for row in rows})
+    if versions and release is not None:
+        steps.append(writing.spared_for(known.project_id, versions, release))
+    return steps
 
 
 def create(
@@ -179,9 +191,10 @@ def create(
     database: Database,
     known: Known,
     steps: Iterable[Create],
+    release: str | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Create versions, dependencies first; return how many generations that took.
+    """Create versions, dependencies first, for a release if for one; return how many generations that took.
 
     Raises:
         StalePlanError: somebody else wrote to the registry; plan anew.
@@ -189,7 +202,7 @@ def create(
     """
     steps = tuple(steps)
     _refuse(database, project, steps)
-    return _create(project, database, known, steps, progress)
+    return _create(project, database, known, steps, release, progress)
 
 
 def _create(
@@ -197,11 +210,12 @@ def _create(
     database: Database,
     known: Known,
     steps: tuple[Create, ...],
+    release: str | None,
     progress: Progress | None,
 ) -> int:
     prepared = _Prepared(project, database, known, steps)
     subjects: list[Subject] = []
-    units = writing.creation(known.project_id, prepared, subjects)
+    units = writing.creation(known.project_id, prepared, subjects, release)
     committed = 0
     try:
         for index in database.run(known.project_id, known.generation, units):

@@ -40,11 +40,16 @@ def known_of(project: Project, database: Database) -> Known:
     """
     known = read(database, project.config.name) if database.install(create=False) else None
     if known is None:
-        raise UsageError(
-            f"project {project.config.name} has published nothing to this database",
-            hint="run `procver publish --release NAME` first",
-        )
+        raise unpublished(project)
     return known
+
+
+def unpublished(project: Project) -> UsageError:
+    """Return the error that says that the project is not known to a database."""
+    return UsageError(
+        f"project {project.config.name} has published nothing to this database",
+        hint="run `procver publish --release NAME` first",
+    )
 
 
 def find_release(known: Known, name: str) -> KnownRelease:
@@ -112,12 +117,12 @@ def activate(
             (
                 Call("activate", about),
                 *([Call("place_instance", about)] if instance else []),
-                *sparing(database, known, spared),
+                *sparing(database, known, spared, name),
                 writing.log(known.project_id, "activate", name, {"instance": instance}),
             )
         )
         try:
-            done = create(project, database, known, steps) if steps else 0
+            done = create(project, database, known, steps, name) if steps else 0
             for _ in database.run(known.project_id, known.generation + done, [unit]):
                 pass
         except StalePlanError:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from procver.dialects import Call, Ddl, Unit
 from procver.known import Known, KnownRelease, KnownVersion
 from procver.objects import AFTER, SETTING, Name
 from procver.plan import Plan
+from procver.registry.actions import Action
 
 BATCH_OBJECTS = 250
 """Versions created in one transaction."""
@@ -56,6 +57,11 @@ class NewVersion(NamedTuple):
     def target(self) -> dict[str, str]:
         """Its physical name as the registry's functions take it."""
         return target_of(self)
+
+    @property
+    def restored(self) -> bool:
+        """Whether it was there before, and comes back as it was."""
+        return bool(self.privileges and self.privileges.get("wholly"))
 
     @property
     def size(self) -> int:
@@ -110,7 +116,10 @@ class Steps:
 
 
 def creation(
-    project_id: int, versions: Iterable[NewVersion], subjects: list[Subject]
+    project_id: int,
+    versions: Iterable[NewVersion],
+    subjects: list[Subject],
+    release: str | None = None,
 ) -> Iterator[Unit]:
     """Yield the units that create ``versions`` in order; each is made while its steps are taken.
 
@@ -118,10 +127,11 @@ def creation(
         project_id: the project.
         versions: what to create, dependencies first.
         subjects: filled with what each `Ddl.subject` in the units means.
+        release: for which release, if for one.
     """
     source = _Ahead(iter(versions))
     while source.next is not None:
-        steps = Steps(_batch(project_id, source, subjects))
+        steps = Steps(_batch(project_id, source, subjects, release))
         yield Unit(steps)
         for _ in steps:  # what the taker left
             pass
@@ -141,7 +151,9 @@ class _Ahead:
         return version
 
 
-def _batch(project_id: int, source: _Ahead, subjects: list[Subject]) -> Iterator[Call | Ddl]:
+def _batch(
+    project_id: int, source: _Ahead, subjects: list[Subject], release: str | None
+) -> Iterator[Call | Ddl]:
     batch: list[NewVersion] = []
     later: list[Ddl] = []
     unchecked: list[dict[str, str]] = []
@@ -185,6 +197,18 @@ def _batch(project_id: int, source: _Ahead, subjects: list[Subject]) -> Iterator
     if len(before) < len(carry):
         yield Call("carry", [item for item in carry if item.get("wholly")])
     yield Call("add_versions", [{"project_id": project_id, **v.as_row()} for v in batch])
+    yield from _told(project_id, batch, release)
+
+
+def _told(project_id: int, batch: Sequence[NewVersion], release: str | None) -> Iterator[Call]:
+    """Yield the steps that tell the audit trail which versions came to be: new ones, and those that came back."""
+    restored = [v.physical for v in batch if v.restored]
+    created = [v.physical for v in batch if not v.restored]
+    if created:
+        yield log(project_id, "create", release or "", {"versions": created})
+    if restored:
+        detail = {"release": release, "versions": restored}
+        yield log(project_id, "restore", _line(restored), detail)
 
 
 def release(
@@ -217,7 +241,12 @@ def release(
             Call("add_release", about),
             Call("insert_release", about),
             *spared,
-            log(project_id, "publish", str(plan.release), {"created": len(plan.create)}),
+            log(
+                project_id,
+                "publish",
+                str(plan.release),
+                {"created": len(plan.create), "reused": plan.reuse},
+            ),
         )
     )
 
@@ -243,7 +272,18 @@ def spare(versions: Sequence[KnownVersion], privileges: Mapping[int, Any]) -> li
 def spared(project_id: int, steps: Sequence[Call], because: Mapping[str, Sequence[str]]) -> Unit:
     """Return the unit that takes the steps of `spare`, and says why, by physical name."""
     line = _line(list(because))
-    return Unit((*steps, log(project_id, "spare", line, {"because": dict(because)})))
+    return Unit(
+        (
+            *steps,
+            log(project_id, "spare", line, {"versions": list(because), "because": dict(because)}),
+        )
+    )
+
+
+def spared_for(project_id: int, versions: Sequence[KnownVersion], release: str) -> Call:
+    """Return the step that tells the audit trail for which release versions were taken out of the condemned."""
+    names = [version.physical for version in versions]
+    return log(project_id, "spare", _line(names), {"release": release, "versions": names})
 
 
 def drop(project_id: int, version: KnownVersion, statements: Sequence[str], why: str) -> Unit:
@@ -289,7 +329,10 @@ def quarantine(
 
 
 def _each(
-    action: str, project_id: int, versions: Sequence[KnownVersion], argument: dict[str, Any]
+    action: Literal["condemn", "quarantine"],
+    project_id: int,
+    versions: Sequence[KnownVersion],
+    argument: dict[str, Any],
 ) -> Unit:
     names = [version.physical for version in versions]
     return Unit(
@@ -315,12 +358,12 @@ def discard(
             *steps,
             *([Call("discard_release", {"release_id": gone.id})] if gone else []),
             Call("forget_versions", {"ids": [version.id for version, _ in drops]}),
-            log(known.project_id, "discard", gone.name if gone else "", {"freed": freed}),
+            log(known.project_id, "discard", gone.name if gone else "", {"versions": freed}),
         )
     )
 
 
-def log(project_id: int, action: str, subject: str, detail: Any = None) -> Call:
+def log(project_id: int, action: Action, subject: str, detail: Any = None) -> Call:
     """Return the step that adds one line to the audit trail."""
     return Call(
         "log", {"project_id": project_id, "action": action, "subject": subject, "detail": detail}

@@ -402,7 +402,9 @@ class Shop(RuleBasedStateMachine):
         for key in now.keys() & self.recorded.keys():
             assert now[key] == self.recorded[key], key
         if self.recorded.keys() - now.keys():
-            freed = self.sql("SELECT detail -> 'freed' FROM procver.event WHERE action = 'discard'")
+            freed = self.sql(
+                "SELECT detail -> 'versions' FROM procver.event WHERE action = 'discard'"
+            )
             names = {name for (detail,) in freed for name in detail}
             assert {f"{n}_{v}" for n, v in self.recorded.keys() - now.keys()} <= names
         self.recorded = now

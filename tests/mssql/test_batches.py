@@ -105,9 +105,9 @@ def test_a_unit_is_one_transaction_that_holds_the_project() -> None:
     assert run(wire, writing.creation(7, versions, [])) == [0]
     assert wire.sent == [
         BEGIN.format(40), TYPE, VIEW, "carry", "GRANT SELECT ON dbo.vThings_1 TO app", "describe", "add_versions",
-        COMMIT,
+        "log", COMMIT,
     ]  # fmt: skip
-    carried, described, added = wire.arguments
+    carried, described, added, _ = wire.arguments
     assert carried == described
     assert [row["physical"] for row in added] == ["dbo.Wanted_1", "dbo.vThings_1"]
 
@@ -122,7 +122,7 @@ def test_what_is_restored_takes_its_grants_after_what_its_source_says() -> None:
     assert run(wire, writing.creation(7, [restored, fresh], [])) == [0]
     assert wire.sent == [
         BEGIN.format(40), VIEW, "CREATE VIEW dbo.vMore_2 AS SELECT 1 AS x", "carry", says, "carry", "describe",
-        "add_versions", COMMIT,
+        "add_versions", "log", "log", COMMIT,
     ]  # fmt: skip
     assert [[item["target"]["leaf"] for item in sent] for sent in wire.arguments[:3]] == [
         ["vMore_1"], ["vThings_1"], ["vMore_1", "vThings_1"],
@@ -139,9 +139,9 @@ def test_settings_of_a_file_hold_in_its_own_unit_and_are_set_back() -> None:
     ]
     assert run(wire, writing.creation(7, versions, [])) == [0, 1, 2]
     assert wire.sent == [
-        BEGIN.format(40), "CREATE VIEW dbo.a_1 AS SELECT 1 AS x", "add_versions", COMMIT,
-        BEGIN.format(41), off, 'CREATE VIEW dbo.b_1 AS SELECT "y" AS x', "add_versions", COMMIT,
-        BEGIN.format(42), "CREATE VIEW dbo.c_1 AS SELECT 2 AS x", "add_versions", COMMIT,
+        BEGIN.format(40), "CREATE VIEW dbo.a_1 AS SELECT 1 AS x", "add_versions", "log", COMMIT,
+        BEGIN.format(41), off, 'CREATE VIEW dbo.b_1 AS SELECT "y" AS x', "add_versions", "log", COMMIT,
+        BEGIN.format(42), "CREATE VIEW dbo.c_1 AS SELECT 2 AS x", "add_versions", "log", COMMIT,
     ]  # fmt: skip
 
 
@@ -174,7 +174,7 @@ def test_nothing_is_sent_for_checks_that_t_sql_defers_by_itself() -> None:
     wire = Wire()
     loop = version("a", "procedure", "CREATE PROC dbo.a_1 AS EXEC dbo.a_1")._replace(deferred=True)
     run(wire, writing.creation(7, [loop], []))
-    assert wire.sent == [BEGIN.format(40), loop.definition[0][0], "add_versions", COMMIT]
+    assert wire.sent == [BEGIN.format(40), loop.definition[0][0], "add_versions", "log", COMMIT]
 
 
 def test_a_unit_that_met_a_lock_is_sent_again_whole(monkeypatch: pytest.MonkeyPatch) -> None:
