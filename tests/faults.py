@@ -30,7 +30,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from procver.cli import main as command_line
-from procver.dialects import PATIENCE, Call, Database, Row, Unit
+from procver.dialects import PATIENCE as TRIES
+from procver.dialects import Call, Database, Row, Unit
 from procver.registry import writing
 from tests.servers import Server
 
@@ -264,12 +265,16 @@ class Paused:
         self._tick()
         return self._database.read(*calls)
 
+    def note(self, call: Call) -> None:
+        self._tick()
+        self._database.note(call)
+
     def enter(self, project: str, default_schema: str) -> None:
         self._tick()
         self._database.enter(project, default_schema)
 
     def run(
-        self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = PATIENCE
+        self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = TRIES
     ) -> Iterator[int]:
         self._tick()
         return self._database.run(project_id, generation, units, tries=tries)
