@@ -99,12 +99,15 @@ def collect(
         if len(sweep.refused) > before[1]:
             _, found = survey(project, database, sweep.refused, started)
             sweep.remaining = len(found.drop)
-        return found._replace(
+        done = found._replace(
             applied=True,
             drop=tuple(sweep.dropped),
             dropped=len(sweep.dropped),
             remaining=sweep.remaining,
         )
+        counts = {"dropped": done.dropped, "condemned": len(done.condemn), "kept": len(done.keep)}
+        database.note(Call("note_collection", {"project_id": known.project_id} | counts))
+        return done
     raise DatabaseError(
         f"other commands kept writing to the registry: gave up after {ROUNDS} attempts",
         hint="run the same command again: it goes on where it stopped",

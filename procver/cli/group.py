@@ -35,6 +35,8 @@ _COMMANDS = {
     "gc": "cleanup",
     "restore": "cleanup",
     "verify": "cleanup",
+    "log": "reporting",
+    "status": "reporting",
 }
 
 

@@ -89,6 +89,13 @@ class Database(Protocol):
     def read(self, *calls: Call) -> list[list[Row]]:
         """Return the rows of each call, all seen in one snapshot, in a constant number of round trips."""
 
+    def note(self, call: Call) -> None:
+        """Write what no plan depends on, in a transaction of its own: it neither holds the project nor counts.
+
+        Raises:
+            DatabaseError: the server refused, or the connection broke.
+        """
+
     def enter(self, project: str, default_schema: str) -> None:
         """Make the project known to the registry, if it is not."""
 

@@ -187,6 +187,16 @@ class MssqlDatabase:
             _pause(attempt)
         raise AssertionError("unreachable")
 
+    def note(self, call: Call) -> None:
+        """See `Database.note`."""
+        try:
+            self._ask(self._queries[call.query], call.argument)
+        except pyodbc.Error as error:
+            found = self._ended(error)
+            if found.first.number in (2601, 2627):  # another command noted the same just now
+                return
+            raise self._translated(found, f"the registry's {call.query!r} failed") from None
+
     def enter(self, project: str, default_schema: str) -> None:
         """See `Database.enter`."""
         argument = {"project": project, "default_schema": default_schema}

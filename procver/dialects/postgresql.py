@@ -155,6 +155,14 @@ class PostgresqlDatabase:
             self._rollback()
             raise _translated(error, "the registry cannot be read") from None
 
+    def note(self, call: Call) -> None:
+        """See `Database.note`."""
+        try:
+            cursor = psycopg.RawCursor(self._connection)
+            cursor.execute(self._queries[call.query], (json.dumps(call.argument),))
+        except psycopg.Error as error:
+            raise _translated(error, f"the registry's {call.query!r} failed") from None
+
     def enter(self, project: str, default_schema: str) -> None:
         """See `Database.enter`."""
         argument = json.dumps({"project": project, "default_schema": default_schema})

@@ -27,6 +27,7 @@ _TABLES = (
     "membership",
     "instance",
     "event",
+    "collection",
     "upgrade",
 )
 

@@ -89,7 +89,15 @@ class Place:
 
     def clear(self) -> None:
         """Drop all that a test made, and empty the registry."""
-        for table in ("event", "instance", "membership", "release", "version", "project"):
+        for table in (
+            "collection",
+            "event",
+            "instance",
+            "membership",
+            "release",
+            "version",
+            "project",
+        ):
             self.sql(f"DELETE FROM procver.{table}")
         self.sql("DELETE FROM procver.upgrade WHERE number > 50")
         for _ in range(10):

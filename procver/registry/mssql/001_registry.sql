@@ -94,6 +94,21 @@ CREATE TABLE procver.event (
 GO
 CREATE INDEX event_project ON procver.event (project_id, id);
 GO
+CREATE INDEX event_time ON procver.event (project_id, [at]);
+GO
+CREATE INDEX event_subject ON procver.event (project_id, subject);
+GO
+-- The last run of `gc --apply`: a run that found nothing leaves no event, but this. No plan depends on it.
+CREATE TABLE procver.collection (
+    project_id      int NOT NULL PRIMARY KEY REFERENCES procver.project (id),
+    [at]            datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
+    actor           nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
+    client          nvarchar(128) NULL DEFAULT HOST_NAME(),
+    dropped         int NOT NULL,
+    condemned       int NOT NULL,
+    kept            int NOT NULL
+);
+GO
 CREATE VIEW procver.dependency AS
 SELECT v.id AS version_id, r.id AS requires_id
 FROM procver.version v

@@ -218,14 +218,6 @@ LEFT JOIN procver.digests(@work) d ON d.[schema] = v.[schema] AND d.leaf = v.lea
 LEFT JOIN procver.privileges(@work) q ON q.[schema] = v.[schema] AND q.leaf = v.leaf AND q.kind = v.kind
 WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 
--- name: events
-DECLARE @a nvarchar(max) = ?;
-SELECT e.[at], e.actor, e.client, e.action, e.subject, e.detail AS detail_json
-FROM procver.event e
-JOIN procver.project p ON p.id = e.project_id
-WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
-ORDER BY e.id
-
 -- name: enter_project
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
@@ -546,3 +538,101 @@ SELECT CAST(JSON_VALUE(@a, '$.project_id') AS int), JSON_VALUE(@a, '$.action'), 
 
 -- name: check_bodies
 -- Nothing was deferred.
+
+-- name: events
+-- The audit trail, newest first: what fits all that is asked for, at most "limit" events, older than the one "before".
+-- "release" also finds what names it in its detail, "object" what names it among its versions.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = (SELECT p.id FROM procver.project p
+                        WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2),
+        @since datetime2(6) = CAST(JSON_VALUE(@a, '$.since') AS datetime2(6)),
+        @until datetime2(6) = CAST(JSON_VALUE(@a, '$.until') AS datetime2(6)),
+        @since_ago bigint = CAST(JSON_VALUE(@a, '$.since_ago') AS bigint),
+        @until_ago bigint = CAST(JSON_VALUE(@a, '$.until_ago') AS bigint),
+        @actor nvarchar(128) = JSON_VALUE(@a, '$.actor'), @object nvarchar(600) = JSON_VALUE(@a, '$.object'),
+        @release nvarchar(600) = JSON_VALUE(@a, '$.release'),
+        @before bigint = CAST(JSON_VALUE(@a, '$.before') AS bigint),
+        @limit bigint = COALESCE(CAST(JSON_VALUE(@a, '$.limit') AS bigint), 9223372036854775807);
+IF @since IS NULL AND @since_ago IS NOT NULL
+    SET @since = DATEADD(second, -(@since_ago % 86400), DATEADD(day, -(@since_ago / 86400), SYSUTCDATETIME()));
+IF @until IS NULL AND @until_ago IS NOT NULL
+    SET @until = DATEADD(second, -(@until_ago % 86400), DATEADD(day, -(@until_ago / 86400), SYSUTCDATETIME()));
+SELECT TOP (@limit) e.[at], e.actor, e.client, e.action, e.subject, e.detail AS detail_json, e.id
+FROM procver.event e
+WHERE e.project_id = @project
+  AND (@since IS NULL OR e.[at] >= @since)
+  AND (@until IS NULL OR e.[at] < @until)
+  AND (@actor IS NULL OR e.actor = @actor)
+  AND (JSON_QUERY(@a, '$.actions') IS NULL OR e.action IN (SELECT x.value FROM OPENJSON(@a, '$.actions') x))
+  AND (@object IS NULL OR e.subject = @object
+       OR EXISTS (SELECT 1 FROM OPENJSON(e.detail, '$.versions') x WHERE x.value = @object))
+  AND (@release IS NULL OR JSON_VALUE(e.detail, '$.release') = @release COLLATE Latin1_General_100_BIN2
+       OR (e.subject = @release COLLATE Latin1_General_100_BIN2
+           AND e.action NOT IN (SELECT x.value FROM OPENJSON(@a, '$.others') x)))
+  AND (@before IS NULL OR e.id < @before)
+ORDER BY e.id DESC
+OPTION (RECOMPILE)
+
+-- name: note_collection
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+UPDATE c SET [at] = SYSUTCDATETIME(), actor = ORIGINAL_LOGIN(), client = HOST_NAME(),
+             dropped = x.dropped, condemned = x.condemned, kept = x.kept
+FROM procver.collection c
+JOIN OPENJSON(@a) WITH (project_id int, dropped int, condemned int, kept int) x ON x.project_id = c.project_id;
+INSERT procver.collection (project_id, dropped, condemned, kept)
+SELECT x.project_id, x.dropped, x.condemned, x.kept
+FROM OPENJSON(@a) WITH (project_id int, dropped int, condemned int, kept int) x
+WHERE NOT EXISTS (SELECT 1 FROM procver.collection c WITH (UPDLOCK, HOLDLOCK) WHERE c.project_id = x.project_id)
+
+-- name: last_collection
+DECLARE @a nvarchar(max) = ?;
+SELECT c.[at], c.actor, c.client, c.dropped, c.condemned, c.kept
+FROM procver.collection c
+JOIN procver.project p ON p.id = c.project_id
+WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+
+-- name: tally
+-- Versions by state; and of those that are there, how many nothing needs, and which has been so for longest, since when.
+-- Needed is what the releases with the numbers "roots" map to, what "pins" names, and all that these require.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @depth int = 0, @more int;
+DECLARE @root TABLE (number bigint NOT NULL PRIMARY KEY);
+INSERT @root SELECT DISTINCT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.roots') e;
+DECLARE @needed TABLE (id bigint NOT NULL PRIMARY KEY, depth int NOT NULL);
+INSERT @needed
+SELECT v.id, 0 FROM procver.version v
+WHERE v.project_id = @project
+  AND (v.physical IN (SELECT e.value FROM OPENJSON(@a, '$.pins') e)
+       OR EXISTS (SELECT 1 FROM procver.membership m
+                  JOIN @root r ON m.since <= r.number AND (m.until IS NULL OR m.until > r.number)
+                  WHERE m.version_id = v.id));
+SET @more = @@ROWCOUNT;
+WHILE @more > 0
+BEGIN
+    INSERT @needed
+    SELECT DISTINCT d.requires_id, @depth + 1
+    FROM @needed n JOIN procver.dependency d ON d.version_id = n.id
+    WHERE n.depth = @depth AND NOT EXISTS (SELECT 1 FROM @needed x WHERE x.id = d.requires_id);
+    SET @more = @@ROWCOUNT;
+    SET @depth = @depth + 1;
+END;
+DECLARE @unneeded TABLE (physical nvarchar(540) NOT NULL, since datetime2(6) NOT NULL);
+INSERT @unneeded
+SELECT q.physical, CASE WHEN q.parted > q.created_at THEN q.parted ELSE q.created_at END
+FROM (SELECT v.physical, v.created_at, (
+                 SELECT MAX(COALESCE(r.retired_at, r.published_at))
+                 FROM procver.membership m
+                 JOIN procver.release r ON r.project_id = m.project_id AND r.number >= m.since
+                                       AND (m.until IS NULL OR r.number < m.until)
+                 WHERE m.version_id = v.id) AS parted
+      FROM procver.version v
+      WHERE v.project_id = @project AND v.state <> 'dropped' AND NOT EXISTS (SELECT 1 FROM @needed n WHERE n.id = v.id)) q;
+SELECT (SELECT COUNT(*) FROM procver.version v WHERE v.project_id = @project AND v.state = 'present'),
+       (SELECT COUNT(*) FROM procver.version v WHERE v.project_id = @project AND v.state = 'condemned'),
+       (SELECT COUNT(*) FROM procver.version v WHERE v.project_id = @project AND v.state = 'dropped'),
+       (SELECT COUNT(*) FROM @unneeded), o.physical, o.since
+FROM (SELECT 1 AS one) one
+LEFT JOIN (SELECT TOP (1) u.physical, u.since FROM @unneeded u ORDER BY u.since, u.physical) o ON 1 = 1

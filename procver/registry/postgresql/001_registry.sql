@@ -85,6 +85,20 @@ CREATE TABLE procver.event (
     detail          jsonb
 );
 CREATE INDEX event_project ON procver.event (project_id, id);
+CREATE INDEX event_time ON procver.event (project_id, at);
+CREATE INDEX event_subject ON procver.event (project_id, subject);
+CREATE INDEX event_detail ON procver.event USING gin (detail jsonb_path_ops);
+
+-- The last run of `gc --apply`: a run that found nothing leaves no event, but this. No plan depends on it.
+CREATE TABLE procver.collection (
+    project_id      int PRIMARY KEY REFERENCES procver.project,
+    at              timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor           text NOT NULL DEFAULT session_user,
+    client          text DEFAULT host(inet_client_addr()),
+    dropped         int NOT NULL,
+    condemned       int NOT NULL,
+    kept            int NOT NULL
+);
 
 CREATE VIEW procver.dependency AS
 SELECT v.id AS version_id, r.id AS requires_id

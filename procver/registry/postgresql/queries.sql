@@ -155,13 +155,6 @@ FROM item i
 LEFT JOIN procver.digests((SELECT work FROM work)) d ON d.schema = i.schema AND d.leaf = i.leaf
 LEFT JOIN procver.privileges((SELECT work FROM work)) p ON p.schema = i.schema AND p.leaf = i.leaf
 
--- name: events
-SELECT e.at, e.actor, e.client, e.action, e.subject, e.detail
-FROM procver.event e
-JOIN procver.project p ON p.id = e.project_id
-WHERE p.name = $1::jsonb ->> 'project'
-ORDER BY e.id
-
 -- name: enter_project
 INSERT INTO procver.project (name, default_schema)
 SELECT $1::jsonb ->> 'project', $1::jsonb ->> 'default_schema'
@@ -290,3 +283,67 @@ WHERE p.part <> ''
 
 -- name: execute
 SELECT procver.execute($1::json)
+
+-- name: events
+-- The audit trail, newest first: what fits all that is asked for, at most "limit" events, older than the one "before".
+-- "release" also finds what names it in its detail, "object" what names it among its versions.
+SELECT e.at, e.actor, e.client, e.action, e.subject, e.detail, e.id
+FROM procver.event e
+CROSS JOIN LATERAL (SELECT $1::jsonb AS a) q
+WHERE e.project_id = (SELECT p.id FROM procver.project p WHERE p.name = $1::jsonb ->> 'project')
+  AND (a ->> 'since' IS NULL OR e.at >= (a ->> 'since' || 'Z')::timestamptz)
+  AND (a ->> 'until' IS NULL OR e.at < (a ->> 'until' || 'Z')::timestamptz)
+  AND (a ->> 'since_ago' IS NULL OR e.at >= now() - make_interval(secs => (a ->> 'since_ago')::float8))
+  AND (a ->> 'until_ago' IS NULL OR e.at < now() - make_interval(secs => (a ->> 'until_ago')::float8))
+  AND (a ->> 'actor' IS NULL OR e.actor = a ->> 'actor')
+  AND (a -> 'actions' IS NULL OR a -> 'actions' ? e.action)
+  AND (a ->> 'object' IS NULL OR e.subject = a ->> 'object'
+       OR e.detail @> jsonb_build_object('versions', jsonb_build_array(a ->> 'object')))
+  AND (a ->> 'release' IS NULL OR (e.subject = a ->> 'release' AND NOT a -> 'others' ? e.action)
+       OR e.detail @> jsonb_build_object('release', a ->> 'release'))
+  AND (a ->> 'before' IS NULL OR e.id < (a ->> 'before')::bigint)
+ORDER BY e.id DESC
+LIMIT ($1::jsonb ->> 'limit')::bigint
+
+-- name: note_collection
+INSERT INTO procver.collection (project_id, dropped, condemned, kept)
+SELECT x.project_id, x.dropped, x.condemned, x.kept
+FROM jsonb_to_record($1::jsonb) AS x(project_id int, dropped int, condemned int, kept int)
+ON CONFLICT (project_id) DO UPDATE
+SET at = clock_timestamp(), actor = session_user, client = host(inet_client_addr()),
+    dropped = excluded.dropped, condemned = excluded.condemned, kept = excluded.kept
+
+-- name: last_collection
+SELECT c.at, c.actor, c.client, c.dropped, c.condemned, c.kept
+FROM procver.collection c
+JOIN procver.project p ON p.id = c.project_id
+WHERE p.name = $1::jsonb ->> 'project'
+
+-- name: tally
+-- Versions by state; and of those that are there, how many nothing needs, and which has been so for longest, since when.
+-- Needed is what the releases with the numbers "roots" map to, what "pins" names, and all that these require.
+WITH RECURSIVE mine AS MATERIALIZED (
+    SELECT v.id, v.state, v.physical, v.created_at FROM procver.version v WHERE v.project_id = ($1::jsonb ->> 'project_id')::int
+), root AS MATERIALIZED (
+    SELECT e::bigint AS number FROM jsonb_array_elements_text($1::jsonb -> 'roots') e
+), needed AS (
+    SELECT m.version_id AS id FROM procver.membership m
+    WHERE m.project_id = ($1::jsonb ->> 'project_id')::int
+      AND EXISTS (SELECT FROM root r WHERE m.since <= r.number AND (m.until IS NULL OR m.until > r.number))
+    UNION
+    SELECT v.id FROM mine v WHERE $1::jsonb -> 'pins' ? v.physical
+    UNION
+    SELECT d.requires_id FROM needed n JOIN procver.dependency d ON d.version_id = n.id
+), unneeded AS MATERIALIZED (
+    SELECT v.physical, greatest(v.created_at, (
+               SELECT max(coalesce(r.retired_at, r.published_at))
+               FROM procver.membership m
+               JOIN procver.release r ON r.project_id = m.project_id AND r.number >= m.since AND (m.until IS NULL OR r.number < m.until)
+               WHERE m.version_id = v.id)) AS since
+    FROM mine v
+    WHERE v.state <> 'dropped' AND NOT EXISTS (SELECT FROM needed n WHERE n.id = v.id)
+)
+SELECT (SELECT count(*) FROM mine WHERE state = 'present'), (SELECT count(*) FROM mine WHERE state = 'condemned'),
+       (SELECT count(*) FROM mine WHERE state = 'dropped'), (SELECT count(*) FROM unneeded), o.physical, o.since
+FROM (VALUES (1)) AS one
+LEFT JOIN (SELECT * FROM unneeded u ORDER BY u.since, u.physical LIMIT 1) o ON true
