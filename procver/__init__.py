@@ -1,6 +1,6 @@
 """procver: versioned procedures, functions and views beside each other, one mapping per release.
 
-The app needs no more than this module: `Resolver` and the errors. Standard library only.
+The app needs no more than this module: `Resolver`, `Heartbeat` and the errors. Standard library only.
 """
 
 from procver.errors import (
@@ -18,13 +18,28 @@ from procver.errors import (
 )
 from procver.resolver import Resolver
 
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without importing typing
+if TYPE_CHECKING:
+    from procver.heartbeat import Heartbeat
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Load what not every app needs when it is asked for."""
+    if name == "Heartbeat":
+        from procver.heartbeat import Heartbeat
+
+        return Heartbeat
+    raise AttributeError(f"module 'procver' has no attribute {name!r}")
+
 
 __all__ = [
     "ConfigError",
     "ConflictError",
     "DatabaseError",
     "FindingsError",
+    "Heartbeat",
     "LockError",
     "ProcverError",
     "Resolver",

@@ -15,6 +15,9 @@ PRESENT = "present"
 CONDEMNED = "condemned"
 DROPPED = "dropped"
 
+MOVING = timedelta(minutes=15)
+"""How long an instance that moved on still counts on the release it left; the registry's ``beat`` knows it too."""
+
 
 class KnownVersion(NamedTuple):
     """A version that was published here.
@@ -56,12 +59,23 @@ class KnownRelease(NamedTuple):
 
 
 class KnownInstance(NamedTuple):
-    """A running copy of the app, as declared by ``release activate --instance`` or its heartbeats."""
+    """A copy of the app on one release, as declared by ``release activate --instance``, as heard of, or both.
+
+    Attributes:
+        name: which copy.
+        release_id: the release.
+        declared_at: when it was declared to be on this release; None if it is not.
+        last_seen_at: its last heartbeat for this release; None if there was none.
+        left_at: when it said goodbye to this release, or was last heard from before it moved on; None if it did neither.
+        returned_at: when it was last heard from here after it had been heard from on another release.
+    """
 
     name: str
     release_id: int
-    activated_at: datetime
-    last_seen_at: datetime
+    declared_at: datetime | None
+    last_seen_at: datetime | None
+    left_at: datetime | None = None
+    returned_at: datetime | None = None
 
 
 class Membership(NamedTuple):
@@ -156,9 +170,44 @@ class Known:
         """Return the instances that are on a release."""
         return [instance for instance in self.instances if instance.release_id == release.id]
 
+    @cached_property
+    def latest(self) -> dict[str, KnownInstance]:
+        """By instance, what was heard from it last, wherever that was."""
+        found: dict[str, KnownInstance] = {}
+        for instance in self.instances:
+            if (at := instance.last_seen_at) is not None:
+                other = found.get(instance.name)
+                if other is None or other.last_seen_at is None or at > other.last_seen_at:
+                    found[instance.name] = instance
+        return found
+
+    def heard(self, instance: KnownInstance, within: timedelta) -> bool:
+        """Return whether an instance sent a heartbeat from its release within this time, and no goodbye since."""
+        at = instance.last_seen_at
+        return at is not None and instance.left_at is None and self.now - at < within
+
+    def stands(self, instance: KnownInstance, idle: timedelta) -> bool:
+        """Return whether an instance is where it was declared, for all that is known.
+
+        Its heartbeats from another release say that it is not, and so does its silence for ``idle`` after
+        heartbeats from this one. One that never sent any is believed for ever.
+        """
+        if instance.declared_at is None:
+            return False
+        latest = self.latest.get(instance.name)
+        if latest is None or latest.last_seen_at is None:
+            return True
+        if latest.last_seen_at > instance.declared_at and latest.release_id != instance.release_id:
+            return False
+        if instance.last_seen_at is None or instance.left_at is not None:
+            return True
+        return self.now - max(instance.declared_at, instance.last_seen_at) < idle
+
     def living(self, release: KnownRelease, idle: timedelta) -> list[KnownInstance]:
-        """Return the instances on a release that were seen within ``idle``."""
-        return [i for i in self.instances_of(release) if i.last_seen_at + idle > self.now]
+        """Return the instances that are on a release: declared, or heard from within ``idle``."""
+        return [
+            i for i in self.instances_of(release) if self.heard(i, idle) or self.stands(i, idle)
+        ]
 
     def is_live(self, release: KnownRelease, idle: timedelta) -> bool:
         """Return whether a release is activated and not retired, or has a living instance."""
@@ -170,3 +219,12 @@ class Known:
         if self.is_live(release, idle):
             return "live"
         return "published" if release.activated_at is None else "retired"
+
+
+def ago(now: datetime, then: datetime) -> str:
+    """Return how long ago something was, in its largest unit."""
+    seconds = max(0, int((now - then).total_seconds()))
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from procver.dialects import Call, Database, DdlError, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError, UsageError
-from procver.known import CONDEMNED, DROPPED, Known, KnownRelease, KnownVersion
+from procver.heartbeat import check_instance
+from procver.known import CONDEMNED, DROPPED, MOVING, Known, KnownRelease, KnownVersion
 from procver.marking import Policy, drop_order
 from procver.plan import restoration
 from procver.project.workspace import Project
@@ -68,14 +69,6 @@ def find_release(known: Known, name: str) -> KnownRelease:
     return release
 
 
-def _check_instance(name: str | None) -> None:
-    if name is not None and (not name or len(name) > 200 or not name.isprintable()):
-        raise UsageError(
-            f"{name!r} cannot be an instance name",
-            hint="use 1 to 200 printable characters, such as a host name: web-1",
-        )
-
-
 def activate(
     project: Project,
     database: Database,
@@ -90,7 +83,8 @@ def activate(
         UsageError: there is no such release.
         ConflictError: some of its versions were collected, and ``restore`` is not set.
     """
-    _check_instance(instance)
+    if instance is not None:
+        check_instance(instance)
     for _ in range(ROUNDS):
         known = known_of(project, database)
         release = find_release(known, name)
@@ -110,8 +104,9 @@ def activate(
             "release_id": release.id,
             "instance": instance,
         }
-        former = next((i for i in known.instances if i.name == instance), None)
-        if _settled(known, release, former, instance) and not steps and not spared:
+        former = next((i for i in known.instances if i.name == instance and i.declared_at), None)
+        active = release.activated_at is not None and release.retired_at is None
+        if active and instance is None and not steps and not spared:
             return Changed(name, "live")
         unit = Unit(
             (
@@ -136,31 +131,25 @@ def activate(
     raise _contended()
 
 
-def _settled(
-    known: Known, release: KnownRelease, former: object | None, instance: str | None
-) -> bool:
-    active = release.activated_at is not None and release.retired_at is None
-    return active and instance is None
-
-
 def retire(
     project: Project, database: Database, name: str, *, instance: str | None = None
 ) -> Changed:
     """Declare that a release is no longer deployed, anywhere or on one instance.
 
-    Taking the last instance off a release retires it. A release with instances that were seen lately stays live
-    until they are gone.
+    Taking the last instance off a release retires it. A release stays live as long as instances are declared to be on
+    it or were heard from lately, whatever is said of it here.
 
     Raises:
         UsageError: there is no such release, it was never activated, or the instance is not on it.
     """
-    _check_instance(instance)
+    if instance is not None:
+        check_instance(instance)
     for _ in range(ROUNDS):
         known = known_of(project, database)
         release = find_release(known, name)
         policy = policy_of(project)
-        present = known.instances_of(release)
-        if instance is not None and instance not in [i.name for i in present]:
+        here = next((i for i in known.instances_of(release) if i.name == instance), None)
+        if instance is not None and here is None:
             raise UsageError(
                 f"instance {instance!r} is not on release {name}",
                 hint="see `procver release list` for the instances of each release",
@@ -170,23 +159,33 @@ def retire(
                 f"release {name} was never activated",
                 hint=f"`procver release discard {quote(name)}` takes it back; an activated one is retired",
             )
-        remaining = [i for i in known.living(release, policy.idle) if i.name != instance]
-        kept_by = tuple(i.name for i in remaining)
-        about = {"project_id": known.project_id, "release_id": release.id, "instance": instance}
+        others = [i.name for i in known.living(release, policy.idle) if i.name != instance]
+        # One that is said to have stopped, and was heard from since, is believed.
+        beats = (
+            here is not None and known.latest.get(here.name) == here and known.heard(here, MOVING)
+        )
+        kept_by = (*others, *([instance] if beats and instance else []))
+        state = "live" if kept_by else "retired"
+        about = {
+            "project_id": known.project_id,
+            "release_id": release.id,
+            "instance": instance,
+            "beats": beats,
+        }
         steps: list[Call] = []
-        if instance is not None:
+        if here is not None and not (beats and here.declared_at is None):
             steps.append(Call("remove_instance", about))
-        if release.retired_at is None and (instance is None or not remaining):
+        if release.retired_at is None and (instance is None or not others):
             steps.append(Call("retire", about))
         if not steps:
-            return Changed(name, "live" if remaining else "retired", kept_by=kept_by)
+            return Changed(name, state, kept_by=kept_by)
         steps.append(writing.log(known.project_id, "retire", name, {"instance": instance}))
         try:
             for _ in database.run(known.project_id, known.generation, [Unit(tuple(steps))]):
                 pass
         except StalePlanError:
             continue
-        return Changed(name, "live" if remaining else "retired", kept_by=kept_by)
+        return Changed(name, state, kept_by=kept_by)
     raise _contended()
 
 
@@ -221,9 +220,8 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
         if release is None and not mine:
             return Changed("", "discarded")
         try:
-            for _ in database.run(
-                known.project_id, known.generation, [writing.discard(known, release, drops)]
-            ):
+            unit = writing.discard(known, release, drops, project.config.gc.idle)
+            for _ in database.run(known.project_id, known.generation, [unit]):
                 pass
         except StalePlanError:
             continue

@@ -105,7 +105,7 @@ class Resolver(Mapping[str, str]):
         """
         query = (
             "SELECT project, dialect, default_schema, name, kind, physical"
-            f" FROM procver.mapping WHERE release = {_mark(connection, 'postgresql')}"
+            f" FROM procver.mapping WHERE release = {mark_of(connection)}"
         )
         try:
             rows = _query(connection, query, release)
@@ -195,7 +195,8 @@ class Resolver(Mapping[str, str]):
         ]
         keys = ("at", "kind", "physical", "schema", "leaf")
         document = json.dumps([dict(zip(keys, row, strict=False)) for row in wanted])
-        rows = _query(connection, query.replace("{}", _mark(connection, self.dialect)), document)
+        mark = mark_of(connection, "?" if self.dialect == "mssql" else "%s")
+        rows = _query(connection, query.replace("{}", mark), document)
         if not rows:
             return
         missing = [wanted[row[0]][2] for row in sorted(rows)]
@@ -290,7 +291,7 @@ def _plain(part: str) -> str:
     return part[1:-1].replace('""', '"') if part.startswith('"') else part
 
 
-def _mark(connection: Any, dialect: str) -> str:
+def mark_of(connection: Any, otherwise: str = "%s") -> str:
     """Return the driver's parameter mark: DB-API modules say it in ``paramstyle``."""
     import sys
 
@@ -298,8 +299,8 @@ def _mark(connection: Any, dialect: str) -> str:
         module = sys.modules.get(kind.__module__.partition(".")[0])
         style = getattr(module, "paramstyle", None)
         if style is not None:
-            return "?" if style == "qmark" else "%s"
-    return "?" if dialect == "mssql" else "%s"
+            return {"qmark": "?", "numeric": ":1", "named": ":name"}.get(style, "%s")
+    return otherwise
 
 
 def _query(connection: Any, query: str, argument: str) -> list[tuple[Any, ...]]:

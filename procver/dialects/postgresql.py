@@ -227,7 +227,8 @@ class PostgresqlDatabase:
         try:
             with self._connection.pipeline():
                 for index, unit in enumerate(chain(tuple(window), fresh())):
-                    send(b"BEGIN")
+                    # Each statement must see what others committed while it waited for a lock.
+                    send(b"BEGIN ISOLATION LEVEL READ COMMITTED")
                     hold = Call("hold", self._hold(project_id, generation + index))
                     for steps in _grouped(chain((hold,), unit.steps), group):
                         first = steps[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
 from procver.dialects import Call, Ddl, Unit
@@ -21,6 +22,9 @@ BATCH_OBJECTS = 250
 
 BATCH_CHARACTERS = 1_000_000
 """Text sent in one transaction, about."""
+
+LONGEST = 2_000_000_000.0
+"""Seconds that every server can take from its clock: 63 years."""
 
 _INDEXED = re.compile(r"\bCLUSTERED\s+INDEX\b", re.IGNORECASE)
 
@@ -346,7 +350,10 @@ def _line(names: Sequence[str]) -> str:
 
 
 def discard(
-    known: Known, gone: KnownRelease | None, drops: Sequence[tuple[KnownVersion, Sequence[str]]]
+    known: Known,
+    gone: KnownRelease | None,
+    drops: Sequence[tuple[KnownVersion, Sequence[str]]],
+    idle: timedelta,
 ) -> Unit:
     """Return the one unit that forgets a release, if any, and all versions that only it used."""
     steps: list[Call | Ddl] = []
@@ -356,10 +363,28 @@ def discard(
     return Unit(
         (
             *steps,
+            silence(known, idle),
             *([Call("discard_release", {"release_id": gone.id})] if gone else []),
             Call("forget_versions", {"ids": [version.id for version, _ in drops]}),
             log(known.project_id, "discard", gone.name if gone else "", {"versions": freed}),
         )
+    )
+
+
+def silent(unit: Unit, known: Known, idle: timedelta) -> Unit:
+    """Return a unit whose last step refuses it if an instance was heard from on a release that was taken for dead.
+
+    A heartbeat does not count the generation up, so what is decided on silence has to listen once more.
+    """
+    return Unit((*unit.steps, silence(known, idle)))
+
+
+def silence(known: Known, idle: timedelta) -> Call:
+    """Return the step that refuses a unit if other releases are heard from than when ``known`` was read."""
+    heard = sorted({i.release_id for i in known.instances if known.heard(i, idle)})
+    seconds = min(idle.total_seconds(), LONGEST)
+    return Call(
+        "require_silence", {"project_id": known.project_id, "idle": seconds, "heard": heard}
     )
 
 

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "procver"
 ROWS = [
     ["errors"],
     ["resolver"],
+    ["heartbeat"],
     ["objects"],
     ["scanning"],
     ["graph"],
@@ -20,6 +21,7 @@ ROWS = [
     ["mapping"],
     ["contract"],
     ["known"],
+    ["instances"],
     ["plan"],
     ["marking"],
     ["decision"],

@@ -70,13 +70,18 @@ CREATE TABLE procver.membership (
 GO
 CREATE INDEX membership_project ON procver.membership (project_id, until);
 GO
+-- Where copies of the app run: what people declare and what heartbeats show, kept apart. One row for each release that an
+-- instance was declared on or heard from. A heartbeat is the only change of the registry that does not go through procver.hold,
+-- and so this table refers to no project: that row is locked by whoever publishes.
 CREATE TABLE procver.instance (
-    project_id      int NOT NULL REFERENCES procver.project (id),
+    project_id      int NOT NULL,
     name            nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
     release_id      bigint NOT NULL REFERENCES procver.release (id),
-    activated_at    datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
-    last_seen_at    datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
-    PRIMARY KEY (project_id, name)
+    declared_at     datetime2(6) NULL,          -- `release activate --instance`
+    last_seen_at    datetime2(6) NULL,          -- its last heartbeat; NULL: none yet
+    left_at         datetime2(6) NULL,          -- when it said goodbye, or was last heard from before it moved on
+    returned_at     datetime2(6) NULL,          -- when it was last heard from again after it had been heard from elsewhere
+    PRIMARY KEY (project_id, name, release_id)
 );
 GO
 CREATE INDEX instance_release ON procver.instance (release_id);
@@ -138,6 +143,77 @@ BEGIN
     UPDATE procver.project SET generation = generation + 1 WHERE id = @project AND generation = @expected;
     IF @@ROWCOUNT = 0
         THROW 51001, N'the registry was changed by another procver command', 1;
+END;
+GO
+-- A heartbeat: "this instance runs this release now"; @leaving says that it no longer does. The app needs no other right than to
+-- execute this. @project may be NULL where no two projects have a release of that name. The server's clock alone counts, and a
+-- clock that jumps back takes nothing away. Who moves on is still on the earlier release for a quarter of an hour: calls may be under way.
+CREATE PROCEDURE procver.beat
+    @project nvarchar(4000), @release nvarchar(4000), @instance nvarchar(4000), @leaving bit = 0
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET LOCK_TIMEOUT 5000;
+    DECLARE @matches int, @owner int, @target bigint, @got int, @said nvarchar(2000), @resource nvarchar(255),
+            @now datetime2(6) = SYSUTCDATETIME();
+    DECLARE @moved datetime2(6) = DATEADD(minute, -15, @now);
+    IF LEN(LTRIM(COALESCE(@instance, N''))) = 0 OR LEN(@instance) > 200
+       OR @instance COLLATE Latin1_General_100_BIN2 LIKE N'%[' + NCHAR(1) + N'-' + NCHAR(31) + NCHAR(127) + N'-' + NCHAR(159) + N']%'
+    BEGIN
+        SET @said = CONCAT(N'''', LEFT(@instance, 200), N''' cannot be an instance name: use 1 to 200 printable characters');
+        THROW 51005, @said, 1;
+    END;
+    -- The project's row is locked by whoever publishes; its name and number never change.
+    SELECT @matches = COUNT(*), @owner = MIN(r.project_id), @target = MIN(r.id)
+    FROM procver.release r
+    WHERE r.name = @release COLLATE Latin1_General_100_BIN2
+      AND r.project_id IN (SELECT p.id FROM procver.project p WITH (NOLOCK)
+                           WHERE @project IS NULL OR p.name = @project COLLATE Latin1_General_100_BIN2);
+    IF @matches <> 1
+    BEGIN
+        SET @said = CASE @matches
+            WHEN 0 THEN CONCAT(N'no release ''', LEFT(@release, 200), N''' of project ''', LEFT(COALESCE(@project, N'(any)'), 100),
+                               N''' in this database: publish it here first, or correct the names')
+            ELSE CONCAT(N'several projects have a release ''', LEFT(@release, 200), N''': say which project') END;
+        THROW 51004, @said, 1;
+    END;
+    BEGIN TRANSACTION;
+    SET @resource = N'procver:beat:' + CAST(@owner AS nvarchar(20));
+    EXEC @got = sp_getapplock @Resource = @resource, @LockMode = N'Shared', @LockOwner = N'Transaction', @LockTimeout = 5000;
+    IF @got < 0
+        THROW 51002, N'a version is being dropped: try again', 1;
+    IF @leaving = 1
+    BEGIN
+        DELETE FROM procver.instance
+        WHERE project_id = @owner AND name = @instance COLLATE Latin1_General_100_BIN2 AND release_id = @target
+          AND declared_at IS NULL;
+        UPDATE procver.instance SET left_at = SYSUTCDATETIME(), returned_at = NULL
+        WHERE project_id = @owner AND name = @instance COLLATE Latin1_General_100_BIN2 AND release_id = @target
+          AND last_seen_at IS NOT NULL;
+    END
+    ELSE
+    BEGIN
+        SET @now = SYSUTCDATETIME();
+        UPDATE i SET
+            returned_at = CASE WHEN EXISTS (
+                SELECT 1 FROM procver.instance o
+                WHERE o.project_id = i.project_id AND o.name = i.name AND o.release_id <> i.release_id
+                  AND o.left_at IS NULL AND o.last_seen_at > i.last_seen_at)
+                THEN @now ELSE i.returned_at END,
+            last_seen_at = CASE WHEN i.last_seen_at > @now THEN i.last_seen_at ELSE @now END, left_at = NULL
+        FROM procver.instance i WITH (UPDLOCK, HOLDLOCK)
+        WHERE i.project_id = @owner AND i.name = @instance COLLATE Latin1_General_100_BIN2 AND i.release_id = @target;
+        IF @@ROWCOUNT = 0
+            INSERT procver.instance (project_id, name, release_id, last_seen_at) VALUES (@owner, @instance, @target, @now);
+    END;
+    DELETE FROM procver.instance
+    WHERE project_id = @owner AND name = @instance COLLATE Latin1_General_100_BIN2 AND release_id <> @target
+      AND declared_at IS NULL AND left_at IS NULL AND last_seen_at < @moved;
+    UPDATE procver.instance SET left_at = last_seen_at, returned_at = NULL
+    WHERE project_id = @owner AND name = @instance COLLATE Latin1_General_100_BIN2 AND release_id <> @target
+      AND declared_at IS NOT NULL AND left_at IS NULL AND last_seen_at < @moved;
+    COMMIT TRANSACTION;
 END;
 GO
 -- What the catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row for each that is there.

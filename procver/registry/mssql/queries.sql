@@ -33,11 +33,11 @@ ORDER BY r.number
 
 -- name: instances
 DECLARE @a nvarchar(max) = ?;
-SELECT i.name, i.release_id, i.activated_at, i.last_seen_at
+SELECT i.name, i.release_id, i.declared_at, i.last_seen_at, i.left_at, i.returned_at
 FROM procver.instance i
 JOIN procver.project p ON p.id = i.project_id
 WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
-ORDER BY i.name
+ORDER BY i.name, i.release_id
 
 -- name: memberships
 DECLARE @a nvarchar(max) = ?;
@@ -467,23 +467,49 @@ SET NOCOUNT ON;
 UPDATE procver.release SET retired_at = SYSUTCDATETIME() WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
 
 -- name: place_instance
+-- Declares an instance to be on a release, and on no other.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @name nvarchar(200) = JSON_VALUE(@a, '$.instance');
-UPDATE procver.instance SET release_id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint),
-                            activated_at = SYSUTCDATETIME(), last_seen_at = SYSUTCDATETIME()
-WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2;
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @name nvarchar(200) = JSON_VALUE(@a, '$.instance'),
+        @release bigint = CAST(JSON_VALUE(@a, '$.release_id') AS bigint);
+DELETE FROM procver.instance
+WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id <> @release
+  AND (last_seen_at IS NULL OR left_at IS NOT NULL);
+UPDATE procver.instance SET declared_at = NULL
+WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id <> @release;
+UPDATE procver.instance SET declared_at = SYSUTCDATETIME()
+WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release;
 IF @@ROWCOUNT = 0
-    INSERT procver.instance (project_id, name, release_id)
-    VALUES (@project, @name, CAST(JSON_VALUE(@a, '$.release_id') AS bigint))
+    INSERT procver.instance (project_id, name, release_id, declared_at) VALUES (@project, @name, @release, SYSUTCDATETIME())
 
 -- name: remove_instance
+-- Takes the declaration back; one that is no longer heard from is forgotten.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-DELETE FROM procver.instance
-WHERE project_id = CAST(JSON_VALUE(@a, '$.project_id') AS int)
-  AND name = JSON_VALUE(@a, '$.instance') COLLATE Latin1_General_100_BIN2
-  AND release_id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @name nvarchar(200) = JSON_VALUE(@a, '$.instance'),
+        @release bigint = CAST(JSON_VALUE(@a, '$.release_id') AS bigint);
+IF JSON_VALUE(@a, '$.beats') = N'true'
+    UPDATE procver.instance SET declared_at = NULL
+    WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release;
+ELSE
+    DELETE FROM procver.instance
+    WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release
+
+-- name: require_silence
+-- The last step of a drop: since the plan was made no instance was heard from on a release that it took for dead. Heartbeats
+-- under way are waited for, and later ones wait for the end of this transaction, which is near.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @idle int = CAST(CAST(JSON_VALUE(@a, '$.idle') AS float) AS int),
+        @got int;
+DECLARE @resource nvarchar(255) = N'procver:beat:' + CAST(@project AS nvarchar(20));
+EXEC @got = sp_getapplock @Resource = @resource, @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 3000;
+IF @got < 0
+    THROW 51002, N'a heartbeat is under way that does not end', 1;
+IF EXISTS (SELECT 1 FROM procver.instance i
+           WHERE i.project_id = @project AND i.left_at IS NULL AND i.last_seen_at > DATEADD(second, -@idle, SYSUTCDATETIME())
+             AND i.release_id NOT IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.heard') e))
+    THROW 51001, N'an instance was heard from meanwhile', 1
 
 -- name: discard_release
 DECLARE @a nvarchar(max) = ?;

@@ -64,14 +64,18 @@ CREATE TABLE procver.membership (
 );
 CREATE INDEX membership_open ON procver.membership (project_id) WHERE until IS NULL;
 
+-- Where copies of the app run: what people declare and what heartbeats show, kept apart. One row for each release that an
+-- instance was declared on or heard from. A heartbeat is the only change of the registry that does not go through procver.hold.
 CREATE TABLE procver.instance (
     project_id      int NOT NULL REFERENCES procver.project,
     name            text NOT NULL,
     release_id      bigint NOT NULL REFERENCES procver.release ON DELETE CASCADE,
-    activated_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    last_seen_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (project_id, name)
-);
+    declared_at     timestamptz,                -- `release activate --instance`
+    last_seen_at    timestamptz,                -- its last heartbeat; null: none yet
+    left_at         timestamptz,                -- when it said goodbye, or was last heard from before it moved on
+    returned_at     timestamptz,                -- when it was last heard from again after it had been heard from elsewhere
+    PRIMARY KEY (project_id, name, release_id)
+) WITH (fillfactor = 50);                       -- a heartbeat is then written beside the one before it
 CREATE INDEX instance_release ON procver.instance (release_id);
 
 CREATE TABLE procver.event (
@@ -123,6 +127,83 @@ BEGIN
     WHERE p.id = hold.project AND p.generation = hold.expected;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the registry was changed by another procver command' USING ERRCODE = 'PV001';
+    END IF;
+END $$;
+
+-- A heartbeat: "this instance runs this release now"; `leaving` says that it no longer does. The app needs no other right than to
+-- execute this. `project` may be null where no two projects have a release of that name. The server's clock alone counts, and a
+-- clock that jumps back takes nothing away. Who moves on is still on the earlier release for a quarter of an hour: calls may be under way.
+CREATE FUNCTION procver.beat(project text, release text, instance text, leaving boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '5s'                         -- longer than a drop waits, see procver.require_silence
+AS $$
+DECLARE
+    target record;
+    moved timestamptz := clock_timestamp() - interval '15 minutes';
+BEGIN
+    IF btrim(coalesce(instance, '')) = '' OR length(instance) > 200 OR instance ~ '[\u0001-\u001f\u007f-\u009f]' THEN
+        RAISE EXCEPTION '% cannot be an instance name', coalesce(quote_literal(left(instance, 200)), 'null')
+            USING ERRCODE = 'PV005', HINT = 'use 1 to 200 printable characters, such as a host name: web-1';
+    END IF;
+    SELECT count(*) AS matches, min(r.project_id) AS project_id, min(r.id) AS id INTO target
+    FROM procver.release r
+    JOIN procver.project p ON p.id = r.project_id
+    WHERE r.name = beat.release AND (beat.project IS NULL OR p.name = beat.project);
+    IF target.matches > 1 THEN
+        RAISE EXCEPTION 'several projects have a release %', quote_literal(release)
+            USING ERRCODE = 'PV004', HINT = 'say which project';
+    ELSIF target.matches = 0 THEN
+        RAISE EXCEPTION 'no release % of project % in this database', quote_literal(coalesce(release, '')), coalesce(quote_literal(project), '(any)')
+            USING ERRCODE = 'PV004', HINT = 'publish it here first, or correct the names: procver release list';
+    END IF;
+    IF leaving THEN
+        DELETE FROM procver.instance i
+        WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = target.id AND i.declared_at IS NULL;
+        UPDATE procver.instance i SET left_at = clock_timestamp(), returned_at = NULL
+        WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = target.id AND i.last_seen_at IS NOT NULL;
+    ELSE
+        INSERT INTO procver.instance AS i (project_id, name, release_id, last_seen_at)
+        VALUES (target.project_id, beat.instance, target.id, clock_timestamp())
+        ON CONFLICT (project_id, name, release_id) DO UPDATE
+        SET returned_at = CASE WHEN EXISTS (
+                SELECT FROM procver.instance o
+                WHERE o.project_id = i.project_id AND o.name = i.name AND o.release_id <> i.release_id
+                  AND o.left_at IS NULL AND o.last_seen_at > i.last_seen_at)
+                THEN clock_timestamp() ELSE i.returned_at END,
+            last_seen_at = greatest(i.last_seen_at, excluded.last_seen_at), left_at = NULL;
+    END IF;
+    -- Two that were given the same name must not wait for each other in a circle.
+    WITH former AS (
+        SELECT i.release_id FROM procver.instance i
+        WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id <> target.id
+          AND i.left_at IS NULL AND i.last_seen_at < moved
+        FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM procver.instance i USING former f
+        WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = f.release_id AND i.declared_at IS NULL
+    )
+    UPDATE procver.instance i SET left_at = i.last_seen_at, returned_at = NULL
+    FROM former f
+    WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = f.release_id AND i.declared_at IS NOT NULL;
+END $$;
+REVOKE ALL ON FUNCTION procver.beat FROM PUBLIC;
+
+-- The last step of a drop: since the plan was made no instance was heard from on a release that it took for dead. Heartbeats under
+-- way are waited for, and later ones wait for the end of this transaction, which is near.
+CREATE FUNCTION procver.require_silence(project int, idle interval, heard bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    BEGIN
+        LOCK TABLE procver.instance IN SHARE ROW EXCLUSIVE MODE;
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'a heartbeat is under way in a transaction that does not end'
+            USING ERRCODE = '55P03', HINT = 'send heartbeats in transactions of their own, then run the same command again';
+    END;
+    IF EXISTS (SELECT FROM procver.instance i
+               WHERE i.project_id = require_silence.project AND i.left_at IS NULL AND clock_timestamp() - i.last_seen_at < idle
+                 AND i.release_id <> ALL (heard)) THEN
+        RAISE EXCEPTION 'an instance was heard from meanwhile' USING ERRCODE = 'PV001';
     END IF;
 END $$;
 

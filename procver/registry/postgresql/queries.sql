@@ -27,11 +27,11 @@ WHERE p.name = $1::jsonb ->> 'project'
 ORDER BY r.number
 
 -- name: instances
-SELECT i.name, i.release_id, i.activated_at, i.last_seen_at
+SELECT i.name, i.release_id, i.declared_at, i.last_seen_at, i.left_at, i.returned_at
 FROM procver.instance i
 JOIN procver.project p ON p.id = i.project_id
 WHERE p.name = $1::jsonb ->> 'project'
-ORDER BY i.name
+ORDER BY i.name, i.release_id
 
 -- name: memberships
 SELECT m.version_id, m.since, m.until
@@ -229,15 +229,38 @@ UPDATE procver.release SET retired_at = clock_timestamp()
 WHERE id = ($1::jsonb ->> 'release_id')::bigint
 
 -- name: place_instance
-INSERT INTO procver.instance (project_id, name, release_id)
-VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'instance', ($1::jsonb ->> 'release_id')::bigint)
-ON CONFLICT (project_id, name) DO UPDATE
-SET release_id = excluded.release_id, activated_at = clock_timestamp(), last_seen_at = clock_timestamp()
+-- Declares an instance to be on a release, and on no other.
+WITH about AS (
+    SELECT ($1::jsonb ->> 'project_id')::int AS project_id, $1::jsonb ->> 'instance' AS name,
+           ($1::jsonb ->> 'release_id')::bigint AS release_id
+), forgotten AS (
+    DELETE FROM procver.instance i USING about a
+    WHERE i.project_id = a.project_id AND i.name = a.name AND i.release_id <> a.release_id
+      AND (i.last_seen_at IS NULL OR i.left_at IS NOT NULL)
+), undeclared AS (
+    UPDATE procver.instance i SET declared_at = NULL FROM about a
+    WHERE i.project_id = a.project_id AND i.name = a.name AND i.release_id <> a.release_id
+      AND i.last_seen_at IS NOT NULL AND i.left_at IS NULL
+)
+INSERT INTO procver.instance (project_id, name, release_id, declared_at)
+SELECT a.project_id, a.name, a.release_id, clock_timestamp() FROM about a
+ON CONFLICT (project_id, name, release_id) DO UPDATE SET declared_at = excluded.declared_at
 
 -- name: remove_instance
-DELETE FROM procver.instance
-WHERE project_id = ($1::jsonb ->> 'project_id')::int AND name = $1::jsonb ->> 'instance'
-  AND release_id = ($1::jsonb ->> 'release_id')::bigint
+-- Takes the declaration back; one that is no longer heard from is forgotten.
+WITH about AS (
+    SELECT ($1::jsonb ->> 'project_id')::int AS project_id, $1::jsonb ->> 'instance' AS name,
+           ($1::jsonb ->> 'release_id')::bigint AS release_id, ($1::jsonb ->> 'beats')::boolean AS beats
+), forgotten AS (
+    DELETE FROM procver.instance i USING about a
+    WHERE i.project_id = a.project_id AND i.name = a.name AND i.release_id = a.release_id AND NOT a.beats
+)
+UPDATE procver.instance i SET declared_at = NULL FROM about a
+WHERE i.project_id = a.project_id AND i.name = a.name AND i.release_id = a.release_id AND a.beats
+
+-- name: require_silence
+SELECT procver.require_silence(($1::jsonb ->> 'project_id')::int, make_interval(secs => ($1::jsonb ->> 'idle')::double precision),
+                               ARRAY(SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'heard') e))
 
 -- name: discard_release
 DELETE FROM procver.release WHERE id = ($1::jsonb ->> 'release_id')::bigint

@@ -1,0 +1,312 @@
+"""In the app: tell the registry which instance runs which release, so that gc keeps what it needs.
+
+Standard library only. What goes wrong is logged, once per run of failures, and never raised into the app.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import random
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+from procver.errors import UsageError
+from procver.resolver import mark_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+_logger = logging.getLogger("procver")
+
+FIRST_RETRY = 1.0
+"""Seconds, about, from a first failure to the next attempt; they double until they are the heartbeat's own."""
+
+_INHERITED: list[Any] = []
+"""Connections of the process that forked this one: they are its own, and even closing them here would disturb it."""
+
+_MSSQL_DRIVERS = ("pymssql", "pytds", "ctds", "mssql_python")
+_GRANTS = {
+    "postgresql": "GRANT USAGE ON SCHEMA procver and GRANT EXECUTE ON FUNCTION procver.beat to the app's role",
+    "mssql": "GRANT EXECUTE ON OBJECT::procver.beat to the app's role",
+}
+_HINTS = (
+    (("PV004", "51004"), "publish the release to this database first, or correct release and project"),
+    (("PV005", "51005"), "give the instance another name"),
+    (("42501", "(229)"), ""),
+    (("3F000", "42883", "(2812)", 'procver.beat" does not exist'),
+     "check the connection's database; a registry is made by: procver publish"),
+    (("25006", "(3906)"), "let heartbeats go to the primary"),
+)  # fmt: skip
+
+
+def check_instance(name: str) -> str:
+    """Return an instance's name if it can be one.
+
+    Raises:
+        UsageError: it is blank, longer than 200 characters or holds control characters.
+    """
+    if not isinstance(name, str) or not name.strip() or len(name) > 200 or not name.isprintable():
+        raise UsageError(
+            f"{name!r} cannot be an instance name",
+            hint="use 1 to 200 printable characters, such as a host name: web-1",
+        )
+    return name
+
+
+class Heartbeat:
+    """Says again and again that this instance of the app runs a release: ``with Heartbeat(connect, procs): ...``.
+
+    As a context manager, or between `start` and `stop`, a daemon thread does so; `beat` does it once. Everything goes over a
+    connection of its own, in short transactions of its own. No failure reaches the app, and none delays the end of the
+    interpreter. A thread does not survive a fork: call `start` in the child.
+
+    Args:
+        connect: returns a new DB-API connection (psycopg, pyodbc, ...); give it a connection timeout.
+        release: a release's name; or what the app resolves names with, whose release is asked for at every beat.
+        instance: which copy of the app this is, the same after a restart; host name and process id if None.
+        project: the project that the release belongs to; the resolver's, if None. It may stay unknown where no two projects
+            in the database have a release of that name.
+        every: seconds between two beats, about.
+        dialect: ``postgresql`` or ``mssql``; the resolver's, or guessed from the connection, if None.
+
+    Raises:
+        UsageError: an argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        release: Any,
+        instance: str | None = None,
+        *,
+        project: str | None = None,
+        every: float = 60.0,
+        dialect: str | None = None,
+    ) -> None:
+        if not callable(connect):
+            raise UsageError(
+                "the first argument of Heartbeat must be a function that returns a connection",
+                hint="write: Heartbeat(lambda: psycopg.connect(url, connect_timeout=5), ...)",
+            )
+        if isinstance(every, bool) or not isinstance(every, (int, float)) or not 0 < every < 1e9:
+            raise UsageError(
+                f"a heartbeat every {every!r} seconds makes no sense", hint="write: every=60"
+            )
+        if dialect not in (None, *_GRANTS):
+            raise UsageError(
+                f"no dialect {dialect!r}", hint="write dialect='postgresql' or dialect='mssql'"
+            )
+        named = isinstance(release, str)
+        if not isinstance(release if named else getattr(release, "release", None), str):
+            raise UsageError(
+                f"{release!r} is no release",
+                hint="give its name, or the resolver that the app uses",
+            )
+        if named and not release.strip():
+            raise UsageError("the release's name is empty", hint="see: procver release list")
+        self.every = float(every)
+        self._connect = connect
+        self._release = release
+        self._instance = None if instance is None else check_instance(instance)
+        self._project = project or (None if named else getattr(release, "project", None)) or None
+        self._dialect = dialect or (None if named else getattr(release, "dialect", None))
+        self._renew()
+
+    def _renew(self) -> None:
+        """Begin as in a new process."""
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._connection: Any = None
+        self._visited: dict[str, None] = {}
+        self._goodbye, self._said = True, False
+        self.failures = 0
+        self.error: Exception | None = None
+
+    def _mine(self) -> None:
+        """Take nothing over from the process that forked this one."""
+        if self._pid != os.getpid():
+            if self._connection is not None:
+                _INHERITED.append(self._connection)
+            self._renew()
+
+    @property
+    def instance(self) -> str:
+        """Which copy of the app this is."""
+        return self._instance or f"{socket.gethostname() or 'app'}-{os.getpid()}"[-200:]
+
+    @property
+    def release(self) -> str:
+        """The release that the next beat will name."""
+        found = self._release
+        return found if isinstance(found, str) else str(found.release)
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread runs, in this process."""
+        self._mine()
+        return self._thread is not None and self._thread.is_alive()
+
+    def __repr__(self) -> str:
+        state = f"{self.failures} failures in a row" if self.failures else "no failure"
+        return f"<Heartbeat of {self.instance!r} on release {self.release!r}: {state}>"
+
+    def start(self) -> Self:
+        """Beat at once, and from then on, in a daemon thread; does nothing if it runs already."""
+        self._mine()
+        with self._lock:
+            if not self.running or self._stop.is_set():
+                self._stop = threading.Event()
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._stop,), name="procver-heartbeat", daemon=True
+                )
+                self._thread.start()
+        return self
+
+    def stop(self, timeout: float = 5.0, *, goodbye: bool = True) -> bool:
+        """End the thread, and say goodbye, so that this instance keeps no release any more; never raises.
+
+        Args:
+            timeout: seconds to wait at most. A server that does not answer is left alone.
+            goodbye: False keeps the release for as long as ``[gc] idle`` says: for a restart that may take time.
+
+        Returns:
+            whether all of that was done in time.
+        """
+        self._mine()
+        thread = self._thread
+        if thread is None or not thread.is_alive() or thread is threading.current_thread():
+            self._stop.set()
+            return self._end(goodbye)
+        self._goodbye, self._said = goodbye, False
+        self._stop.set()
+        thread.join(timeout)
+        return not thread.is_alive() and self._said
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def beat(self) -> bool:
+        """Beat once; return whether it was recorded. Never raises."""
+        self._mine()
+        with self._lock:
+            try:
+                release = self.release
+                self._say(release, leaving=False)
+            except Exception as error:
+                self._failed(error)
+                return False
+            self._visited[release] = None
+            if self.failures:
+                _logger.info("heartbeat of %s is recorded again", self.instance)
+            self.failures, self.error = 0, None
+            return True
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self.beat()
+            stop.wait(self.pause())
+        if self._stop is stop:  # nobody started another one meanwhile
+            self._said = self._end(self._goodbye)
+
+    def pause(self) -> float:
+        """Return how many seconds to wait until the next beat, from what the last ones came to."""
+        wait = self.every
+        if self.failures:
+            wait = min(wait, FIRST_RETRY * math.ldexp(1, min(self.failures - 1, 60)))
+        return wait * random.uniform(0.8, 1.2)  # so that a fleet does not beat as one
+
+    def _end(self, goodbye: bool) -> bool:
+        """Leave every release that was named, and close the connection."""
+        with self._lock:
+            try:
+                for release in list(self._visited) if goodbye else ():
+                    self._say(release, leaving=True)
+                    del self._visited[release]
+                return True
+            except Exception as error:
+                _logger.debug("heartbeat of %s could not say goodbye: %s", self.instance, error)
+                return False
+            finally:
+                self._close()
+
+    def _say(self, release: str, *, leaving: bool) -> None:
+        if self._connection is None:
+            self._connection = self._connect()
+        connection = self._connection
+        if self._dialect is None:
+            self._dialect = _dialect_of(connection)
+        sql, parameters = _statement(
+            self._dialect, mark_of(connection), (self._project, release, self.instance, leaving)
+        )
+        cursor = connection.cursor()
+        try:
+            cursor.execute(sql, parameters)
+            if cursor.description is not None:
+                cursor.fetchall()
+        finally:
+            cursor.close()
+        connection.commit()  # of no effect in autocommit mode
+
+    def _failed(self, error: Exception) -> None:
+        """Remember a failure, tell of the first of a run, and take a new connection for the next attempt."""
+        self._close()
+        self.failures += 1
+        self.error = error
+        if self.failures == 1:
+            said = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
+            hint = _hint(error, self._dialect)
+            _logger.warning(
+                "heartbeat of %s was not recorded, gc may take it for gone: %s%s",
+                self.instance, " ".join(said.split()) or type(error).__name__, hint and f"; {hint}",
+            )  # fmt: skip
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()  # rolls back
+            except Exception:  # it is gone already
+                _logger.debug("a connection could not be closed", exc_info=True)
+
+
+def _statement(
+    dialect: str, mark: str, values: tuple[str | None, str, str, bool]
+) -> tuple[str, Any]:
+    """Return the one statement that a heartbeat is, and its parameters, in a driver's own style."""
+    names = ("project", "release", "instance", "leaving")
+    if mark in ("?", "%s"):
+        marks: list[str] = [mark] * 4
+    elif mark == ":1":
+        marks = [f":{at}" for at in range(1, 5)]
+    else:
+        marks = [f":{name}" for name in names]
+    parameters: Any = dict(zip(names, values, strict=True)) if mark == ":name" else values
+    if dialect == "mssql":
+        pairs = (f"@{name} = {one}" for name, one in zip(names, marks, strict=True))
+        return f"EXEC procver.beat {', '.join(pairs)}", parameters
+    return f"SELECT procver.beat({', '.join(marks)})", parameters
+
+
+def _dialect_of(connection: Any) -> str:
+    driver = type(connection).__module__.partition(".")[0]
+    if driver == "pyodbc":
+        return "mssql" if "SQL Server" in str(connection.getinfo(17)) else "postgresql"
+    return "mssql" if driver in _MSSQL_DRIVERS else "postgresql"
+
+
+def _hint(error: Exception, dialect: str | None) -> str:
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
+    text = f"{state} {error}"
+    for signs, hint in _HINTS:
+        if any(sign in text for sign in signs):
+            return hint or _GRANTS[dialect or "postgresql"]
+    return ""
