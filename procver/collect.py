@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -92,7 +91,7 @@ def collect(
         before = sweep.progress
         try:
             generation = _condemn(database, known, found)
-            sweep.drop(known, generation, found.drop)
+            sweep.drop(known, generation, found)
         except StalePlanError:
             idle = 0 if sweep.progress > before else idle + 1
             continue
@@ -159,16 +158,16 @@ class _Sweep:
         """How far it is: never less than before."""
         return len(self.dropped), len(self.refused)
 
-    def drop(self, known: Known, generation: int, ripe: Sequence[Drop]) -> None:
-        """Drop what is ripe, each in a transaction of its own, in this order.
+    def drop(self, known: Known, generation: int, found: Collection) -> None:
+        """Drop what is ripe, each in a transaction of its own, in this order, if no instance speaks up meanwhile.
 
         What the server refuses is remembered, and stays with all that it needs.
 
         Raises:
             StalePlanError: somebody else wrote to the registry.
         """
-        statements = drop_statements(self._database, [drop.version.id for drop in ripe])
-        todo = list(ripe)
+        todo = list(found.drop)
+        statements = drop_statements(self._database, [drop.version.id for drop in todo])
         while todo:
             some = todo[: self._room()]
             if not some:
@@ -177,6 +176,7 @@ class _Sweep:
                 writing.drop(known.project_id, d.version, statements.get(d.version.id, ()), d.why)
                 for d in some
             ]
+            units = [writing.silent(unit, known, found.policy.idle) for unit in units]
             done = 0
             try:
                 for _ in self._database.run(known.project_id, generation, units, tries=TRIES):

@@ -1,4 +1,4 @@
-"""Verify: does the database still hold, unaltered, what the live releases were promised?"""
+"""Verify: does the database still hold what the live releases were promised, and do instances run what is said of them?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from procver.dialects import Call, Database
+from procver.instances import discords
 from procver.known import Known, KnownVersion
 from procver.marking import mark
 from procver.project.workspace import Project
@@ -15,7 +16,10 @@ from procver.releases import known_of, policy_of
 
 
 class Finding(NamedTuple):
-    """Something that is not as it was published. ``releases`` are those that are promised the object."""
+    """Something that is not as it was published or declared.
+
+    ``object`` is a physical name or an instance; ``releases`` are those that it concerns.
+    """
 
     rule: str
     object: str
@@ -30,7 +34,7 @@ class Finding(NamedTuple):
 
 
 def verify(project: Project, database: Database) -> list[Finding]:
-    """Return what differs from what was published, for every version that a release still keeps.
+    """Return what differs from what was published, for every version that a release still keeps, and from what was declared.
 
     Raises:
         UsageError: nothing was published here yet.
@@ -61,6 +65,10 @@ def verify(project: Project, database: Database) -> list[Finding]:
             )
             findings.append(Finding("altered", version.physical, message, releases))
         findings += _grants(project, version, given, given_now, releases)
+    findings += (
+        Finding(found.rule, found.instance, found.message, found.releases)
+        for found in discords(known, project.config.gc.idle)
+    )
     return findings
 
 

@@ -11,6 +11,7 @@ from procver import releases
 from procver.cli.group import Context, command
 from procver.cli.output import table
 from procver.errors import UsageError
+from procver.instances import Discord, discords
 from procver.known import Known, KnownRelease
 from procver.releases import Changed, find_release, known_of, policy_of
 
@@ -28,7 +29,9 @@ def _short(value: datetime | None) -> str:
     return value.astimezone().strftime("%Y-%m-%d %H:%M:%S") if value else "-"
 
 
-def _about(context: Context, known: Known, release: KnownRelease) -> dict[str, Any]:
+def _about(
+    context: Context, known: Known, release: KnownRelease, found: list[Discord]
+) -> dict[str, Any]:
     return {
         "name": release.name,
         "state": known.state(release, policy_of(context.project).idle),
@@ -37,10 +40,29 @@ def _about(context: Context, known: Known, release: KnownRelease) -> dict[str, A
         "activated_at": _time(release.activated_at),
         "retired_at": _time(release.retired_at),
         "instances": [
-            {"name": i.name, "last_seen_at": _time(i.last_seen_at)}
+            {
+                "name": i.name,
+                "declared_at": _time(i.declared_at),
+                "last_seen_at": _time(i.last_seen_at),
+                "left_at": _time(i.left_at),
+                "rules": [
+                    d.rule for d in found if d.instance == i.name and release.name in d.releases
+                ],
+            }
             for i in known.instances_of(release)
         ],
     }
+
+
+def _instances(about: dict[str, Any]) -> str:
+    """Return the names of a release's instances, with what is remarkable about them."""
+    shown = []
+    for instance in about["instances"]:
+        words = [rule.removeprefix("instance-") for rule in instance["rules"]]
+        if instance["left_at"] and not words:
+            words = ["left"]
+        shown.append(instance["name"] + (f" ({', '.join(words)})" if words else ""))
+    return ", ".join(shown) or "-"
 
 
 @release_command.command("list")
@@ -48,11 +70,12 @@ def _about(context: Context, known: Known, release: KnownRelease) -> dict[str, A
 def list_(context: Context) -> None:
     """List releases in the order of their publication."""
     known = known_of(context.project, context.connect())
-    about = [_about(context, known, release) for release in known.releases]
+    found = discords(known, policy_of(context.project).idle)
+    about = [_about(context, known, release, found) for release in known.releases]
     rows = [
         (
             a["name"], a["state"], _short(r.published_at), _short(r.activated_at), _short(r.retired_at),
-            ", ".join(i["name"] for i in a["instances"]) or "-",
+            _instances(a),
         )
         for a, r in zip(about, known.releases, strict=True)
     ]  # fmt: skip
@@ -68,7 +91,8 @@ def show(context: Context, name: str) -> None:
     known = known_of(context.project, context.connect())
     release = find_release(known, name)
     members = known.members(release)
-    document = _about(context, known, release) | {
+    found = discords(known, policy_of(context.project).idle)
+    document = _about(context, known, release, found) | {
         "objects": {
             v.label: {
                 "kind": str(v.kind),
@@ -85,9 +109,11 @@ def show(context: Context, name: str) -> None:
         f"  published {_short(release.published_at)} by {release.published_by}",
         f"  activated {_short(release.activated_at)}, retired {_short(release.retired_at)}",
         *(
-            f"  instance {i.name}, last seen {_short(i.last_seen_at)}"
+            f"  instance {i.name}, declared {_short(i.declared_at)}, last heard from {_short(i.last_seen_at)}"
+            + (f", left {_short(i.left_at)}" if i.left_at else "")
             for i in known.instances_of(release)
         ),
+        *(f"  {d.rule} {d.instance}: {d.message}" for d in found if name in d.releases),
         *table(
             ("OBJECT", "KIND", "PHYSICAL", "STATE"),
             [
@@ -103,7 +129,9 @@ def _say(context: Context, done: Changed, **more: Any) -> None:
     document = {"release": done.release, "state": done.state, **more}
     lines = [f"release {done.release} is {done.state}"]
     if done.kept_by:
-        lines.append(f"  kept live by instance {', '.join(done.kept_by)}, seen lately")
+        lines.append(
+            f"  kept live by instance {', '.join(done.kept_by)}, declared or heard from lately"
+        )
     if done.moved_from:
         lines.append(f"  the instance was on release {done.moved_from} before")
     lines += [f"  restored {physical}" for physical in done.restored]
