@@ -190,7 +190,7 @@ def test_instances_by_release(workshop: Workshop) -> None:
     for name in ("web-3", "web-4"):
         workshop.run("release", "activate", "2", "--instance", name)
     workshop.sql(
-        "UPDATE procver.instance SET activated_at = now() - interval '20 days', last_seen_at = now() - interval '20 days'"
+        "UPDATE procver.instance SET declared_at = now() - interval '20 days', last_seen_at = now() - interval '20 days'"
         " WHERE name = 'web-3'"
     )
     found = workshop.json("status")
