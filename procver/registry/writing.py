@@ -290,13 +290,17 @@ def spared_for(project_id: int, versions: Sequence[KnownVersion], release: str) 
     return log(project_id, "spare", _line(names), {"release": release, "versions": names})
 
 
-def drop(project_id: int, version: KnownVersion, statements: Sequence[str], why: str) -> Unit:
-    """Return the unit that drops one version, keeping its text and privileges for a restore."""
+def keep_privileges(versions: Sequence[KnownVersion]) -> Unit:
+    """Return the unit that keeps what is granted on versions that are about to be dropped."""
+    return Unit((Call("keep_privileges", {"ids": [version.id for version in versions]}),))
+
+
+def drop(version: KnownVersion, statements: Sequence[str], why: str) -> Unit:
+    """Return the unit that drops one version and says why; its text and privileges stay in the registry."""
     return Unit(
         (
-            Call("drop_version", {"project_id": project_id, "id": version.id}),
+            Call("drop_version", {"id": version.id, "why": why}),
             *(Ddl(statement, version.id) for statement in statements),
-            log(project_id, "drop", version.physical, {"why": why}),
         )
     )
 

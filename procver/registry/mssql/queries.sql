@@ -540,17 +540,32 @@ FROM procver.version v
 JOIN OPENJSON(@a, '$.items') WITH (id bigint, privileges nvarchar(max) AS JSON) x ON x.id = v.id
 WHERE v.state = 'condemned' AND v.quarantined_at IS NULL
 
+-- name: keep_privileges
+-- Right before drops: what a later restore gives back. What is in quarantine has its privileges kept already.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @work nvarchar(max) = (
+    SELECT v.[schema], v.leaf, v.kind FROM procver.version v
+    WHERE v.quarantined_at IS NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+    FOR JSON PATH);
+DECLARE @found TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
+                      privileges nvarchar(max) NULL);
+INSERT @found SELECT q.[schema], q.leaf, q.kind, q.privileges FROM procver.privileges(@work) q;
+UPDATE v SET privileges = f.privileges
+FROM procver.version v
+JOIN @found f ON f.[schema] = v.[schema] AND f.leaf = v.leaf AND f.kind = v.kind
+WHERE f.privileges IS NOT NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+
 -- name: drop_version
--- Right before its DROP: what a later restore gives back, as it was before the quarantine if it is in one.
+-- Beside its DROP, with the line for the audit trail.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @id bigint = CAST(JSON_VALUE(@a, '$.id') AS bigint);
-DECLARE @work nvarchar(max) = (SELECT v.[schema], v.leaf, v.kind FROM procver.version v WHERE v.id = @id FOR JSON PATH);
-DECLARE @found nvarchar(max) = (SELECT q.privileges FROM procver.privileges(@work) q);
-UPDATE procver.version
-SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = SYSUTCDATETIME(),
-    privileges = CASE WHEN quarantined_at IS NULL AND @found IS NOT NULL THEN @found ELSE privileges END
-WHERE id = @id
+UPDATE procver.version SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = SYSUTCDATETIME()
+WHERE id = @id;
+INSERT procver.event (project_id, action, subject, detail)
+SELECT v.project_id, 'drop', v.physical, (SELECT JSON_VALUE(@a, '$.why') AS why FOR JSON PATH, WITHOUT_ARRAY_WRAPPER)
+FROM procver.version v WHERE v.id = @id
 
 -- name: log
 DECLARE @a nvarchar(max) = ?;

@@ -101,45 +101,46 @@ JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid AND 
 WHERE v.kind IN ('view', 'materialized_view') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 
 -- name: dependents
--- Objects in the catalog that hold on to a version and that are no version of the same project.
-WITH target AS MATERIALIZED (
-    SELECT v.id, 'pg_catalog.pg_proc'::regclass::oid AS classid, c.oid AS objid
-    FROM procver.version v
-    JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
-    JOIN pg_catalog.pg_proc c ON c.proname = v.leaf AND c.pronamespace = n.oid
-    WHERE v.kind IN ('function', 'procedure') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
-    UNION ALL
-    SELECT v.id, t.classid, t.objid
+-- Objects in the catalog that hold on to a version and that are no version of the same project, nor a part of one.
+WITH asked AS MATERIALIZED (
+    SELECT v.id, v.project_id FROM procver.version v
+    WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+), relation AS MATERIALIZED (
+    SELECT v.id, v.project_id, c.oid, c.reltype
     FROM procver.version v
     JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
     JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid
-    CROSS JOIN LATERAL (VALUES ('pg_catalog.pg_class'::regclass::oid, c.oid), ('pg_catalog.pg_type'::regclass::oid, c.reltype)) t(classid, objid)
-    WHERE v.kind IN ('view', 'materialized_view') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
-), owner AS (
-    SELECT t.id, coalesce(r.ev_class, d.objid) AS objid,
+    WHERE v.kind IN ('view', 'materialized_view') AND v.state <> 'dropped' AND v.project_id IN (SELECT project_id FROM asked)
+), ours AS MATERIALIZED (
+    SELECT v.id, v.project_id, 'pg_catalog.pg_proc'::regclass::oid AS classid, c.oid AS objid
+    FROM procver.version v
+    JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
+    JOIN pg_catalog.pg_proc c ON c.proname = v.leaf AND c.pronamespace = n.oid
+    WHERE v.kind IN ('function', 'procedure') AND v.state <> 'dropped' AND v.project_id IN (SELECT project_id FROM asked)
+    UNION ALL
+    SELECT r.id, r.project_id, t.classid, t.objid
+    FROM relation r
+    CROSS JOIN LATERAL (VALUES ('pg_catalog.pg_class'::regclass::oid, r.oid), ('pg_catalog.pg_type'::regclass::oid, r.reltype)) t(classid, objid)
+    UNION ALL
+    SELECT r.id, r.project_id, 'pg_catalog.pg_class'::regclass::oid, i.indexrelid
+    FROM relation r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid
+    UNION ALL
+    SELECT r.id, r.project_id, 'pg_catalog.pg_trigger'::regclass::oid, g.oid
+    FROM relation r JOIN pg_catalog.pg_trigger g ON g.tgrelid = r.oid
+), target AS MATERIALIZED (
+    SELECT o.* FROM ours o WHERE o.id IN (SELECT id FROM asked)
+), holder AS MATERIALIZED (  -- a view holds on to something through its rule
+    SELECT t.id, t.project_id, coalesce(r.ev_class, d.objid) AS objid,
            CASE WHEN r.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::regclass::oid END AS classid,
            CASE WHEN r.oid IS NULL THEN d.objsubid ELSE 0 END AS objsubid
     FROM target t
     JOIN pg_catalog.pg_depend d ON d.refclassid = t.classid AND d.refobjid = t.objid AND d.deptype = 'n'
     LEFT JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
 )
-SELECT DISTINCT o.id, pg_catalog.pg_describe_object(o.classid, o.objid, o.objsubid)
-FROM owner o
-WHERE NOT EXISTS (SELECT FROM target t WHERE t.id = o.id AND t.classid = o.classid AND t.objid = o.objid)
-  AND NOT EXISTS (
-    SELECT FROM procver.version v
-    JOIN procver.version mine ON mine.id = o.id AND mine.project_id = v.project_id
-    JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
-    LEFT JOIN pg_catalog.pg_proc p ON p.proname = v.leaf AND p.pronamespace = n.oid AND o.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = o.objid
-    LEFT JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid AND o.classid = 'pg_catalog.pg_class'::regclass AND c.oid = o.objid
-    LEFT JOIN pg_catalog.pg_index i ON o.classid = 'pg_catalog.pg_class'::regclass AND i.indexrelid = o.objid
-    WHERE v.state <> 'dropped' AND (p.oid IS NOT NULL OR c.oid IS NOT NULL))
-  AND NOT EXISTS (
-    SELECT FROM pg_catalog.pg_index i JOIN target t ON t.objid = i.indrelid
-    WHERE o.classid = 'pg_catalog.pg_class'::regclass AND i.indexrelid = o.objid)
-  AND NOT EXISTS (
-    SELECT FROM pg_catalog.pg_trigger g JOIN target t ON t.objid = g.tgrelid
-    WHERE o.classid = 'pg_catalog.pg_trigger'::regclass AND g.oid = o.objid)
+SELECT DISTINCT h.id, pg_catalog.pg_describe_object(h.classid, h.objid, h.objsubid)
+FROM holder h
+LEFT JOIN ours o ON o.project_id = h.project_id AND o.classid = h.classid AND o.objid = h.objid
+WHERE o.id IS NULL
 
 -- name: catalog
 -- What the catalog holds of versions now, beside what it held right after their creation.
@@ -278,15 +279,25 @@ UPDATE procver.version v SET quarantined_at = clock_timestamp(), privileges = x.
 FROM jsonb_to_recordset($1::jsonb -> 'items') AS x(id bigint, privileges jsonb)
 WHERE v.id = x.id AND v.state = 'condemned' AND v.quarantined_at IS NULL
 
+-- name: keep_privileges
+-- Right before drops: what a later restore gives back. What is in quarantine has its privileges kept already.
+UPDATE procver.version v SET privileges = q.privileges
+FROM procver.privileges((
+    SELECT jsonb_agg(jsonb_build_object('schema', x.schema, 'leaf', x.leaf, 'kind', x.kind)) FROM procver.version x
+    WHERE x.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e) AND x.quarantined_at IS NULL)) q
+WHERE v.schema = q.schema AND v.leaf = q.leaf AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+
 -- name: drop_version
--- Right before its DROP: what a later restore gives back, as it was before the quarantine if it is in one.
-UPDATE procver.version v
-SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = clock_timestamp(),
-    privileges = CASE WHEN v.quarantined_at IS NULL
-                      THEN coalesce((SELECT q.privileges FROM procver.privileges(jsonb_build_array(jsonb_build_object(
-                                         'schema', v.schema, 'leaf', v.leaf, 'kind', v.kind))) q), v.privileges)
-                      ELSE v.privileges END
-WHERE v.id = ($1::jsonb ->> 'id')::bigint
+-- Beside its DROP, with the line for the audit trail.
+WITH dropped AS (
+    UPDATE procver.version v
+    SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = clock_timestamp()
+    FROM json_to_record($1::json) AS x(id bigint, why text)
+    WHERE v.id = x.id
+    RETURNING v.project_id, v.physical, x.why
+)
+INSERT INTO procver.event (project_id, action, subject, detail)
+SELECT project_id, 'drop', physical, jsonb_build_object('why', why) FROM dropped
 
 -- name: log
 INSERT INTO procver.event (project_id, action, subject, detail)
