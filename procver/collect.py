@@ -9,7 +9,7 @@ from typing import NamedTuple
 from procver.decision import Collection, Drop, decide
 from procver.dialects import Call, Database, DdlError
 from procver.errors import DatabaseError, StalePlanError
-from procver.evidence import evidence_against
+from procver.evidence import evidence_against, sample
 from procver.known import CONDEMNED, PRESENT, Known
 from procver.project.workspace import Project
 from procver.publish import ROUNDS, Progress, sparing
@@ -43,15 +43,19 @@ def survey(
     known = known_of(project, database)
     policy = policy_of(project)
     first = decide(known, policy, {}, before, refused)
-    candidates = [d.version.id for d in first.drop]
-    candidates += [q.version.id for q in first.quarantine] + [c.version.id for c in first.condemn]
-    evidence = evidence_against(database, candidates)
-    against = evidence.weighed(candidates, keep_unknown=project.config.gc.unknown == "keep")
+    candidates = [d.version for d in first.drop]
+    candidates += [q.version for q in first.quarantine] + [c.version for c in first.condemn]
+    evidence = evidence_against(database, project.config.name, candidates, known.now)
+    against = evidence.weighed(
+        [version.id for version in candidates],
+        keep_unknown=project.config.gc.unknown == "keep",
+    )
     if against:
         first = decide(known, policy, against, before, refused)
     physical = {version.physical for version in known.by_id.values()}
     strays = tuple(pin for pin in policy.pins if pin not in physical)
-    return known, first._replace(unknown=evidence.unknown, strays=strays)
+    found = first._replace(unknown=evidence.unknown, remarks=evidence.remarks, strays=strays)
+    return known, found
 
 
 class Limits(NamedTuple):
@@ -85,6 +89,8 @@ def collect(
     sweep = _Sweep(database, progress, limits)
     started: datetime | None = None
     idle = 0
+    if database.install(create=False):
+        sample(database, project.config.name)
     while idle < ROUNDS:
         known, found = survey(project, database, sweep.refused, started)
         started = started or known.now

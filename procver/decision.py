@@ -55,6 +55,7 @@ class Collection(NamedTuple):
         dropped: how many versions were dropped.
         remaining: how many more may be dropped, and were left to the next run by its limits.
         unknown: what the server does not let us know about what depends on versions.
+        remarks: which sources of evidence are silent here, for a person to know.
         strays: pins of the configuration that name no version here.
         at: the server's clock when it was decided.
         policy: by what.
@@ -68,6 +69,7 @@ class Collection(NamedTuple):
     dropped: int = 0
     remaining: int = 0
     unknown: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
     at: datetime | None = None
     policy: Policy = Policy()
@@ -88,6 +90,7 @@ class Collection(NamedTuple):
             "dropped": self.dropped,
             "remaining": self.remaining,
             "unknown": list(self.unknown),
+            "remarks": list(self.remarks),
             "strays": list(self.strays),
             "at": self.at.isoformat() if self.at else None,
             "policy": self.policy.as_json(),
@@ -140,14 +143,14 @@ def decide(
         if since is None or since >= before or until > known.now:
             condemned.append(Condemn(version, until))
             continue
-        why = f"{_history(version, known)}; condemned {_ago(known.now, since)}"
+        why = f"{_history(version, known)}; condemned {ago(known.now, since)}"
         if policy.quarantine is not None:
             closed = version.quarantined_at
             until = (closed or known.now) + policy.quarantine
             if closed is None or closed >= before or until > known.now:
                 quarantined.append(Quarantine(version, until))
                 continue
-            why += f", missed by nobody since its quarantine began {_ago(known.now, closed)}"
+            why += f", missed by nobody since its quarantine began {ago(known.now, closed)}"
         ripe[version.id] = why
     order = drop_order(known, ripe)
     for version_id in sorted(ripe.keys() - set(order)):
@@ -178,7 +181,8 @@ def _history(version: KnownVersion, known: Known) -> str:
     return f"only retired releases map to it ({'..., ' if len(users) > 3 else ''}{names})"
 
 
-def _ago(now: datetime, then: datetime) -> str:
+def ago(now: datetime, then: datetime) -> str:
+    """Return how long ``then`` was before ``now``, in its largest unit: ``3 h ago``."""
     seconds = max(0, int((now - then).total_seconds()))
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:

@@ -1,25 +1,36 @@
-"""What in the database speaks against dropping versions: whatever a later source of evidence finds joins in here."""
+"""What in the database speaks against dropping versions: whatever a later source of evidence finds joins in here.
+
+Evidence is what was seen. That nothing was seen proves nothing: statistics may be off, out of reach, or lost with a
+restart. So only what may depend on a version unseen is a reason to keep it; silent statistics are a remark.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
+from procver.decision import ago
 from procver.dialects import Call, Database
+from procver.known import KnownVersion
 
 
 class Evidence(NamedTuple):
     """What in the database speaks against dropping versions.
 
     Attributes:
-        against: by version id, the objects that depend on it and that procver does not manage.
-        unknown: what the server did not let us know.
+        against: by version id, what was found: calls since it was condemned, objects that depend on it and that
+            procver does not manage.
+        unknown: what the server did not let us know about what depends on versions.
+        remarks: which sources of evidence are silent here.
     """
 
     against: dict[int, str]
     unknown: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def weighed(self, ids: list[int], *, keep_unknown: bool) -> dict[int, str]:
-        """Return by version id what keeps it: that something depends on it, or that nobody can know."""
+        """Return by version id what keeps it: what was found, or that nobody can know what depends on it."""
         found = dict(self.against)
         if self.unknown and keep_unknown:
             for version_id in ids:
@@ -29,8 +40,37 @@ class Evidence(NamedTuple):
         return found
 
 
-def evidence_against(database: Database, ids: list[int]) -> Evidence:
-    """Return what in the database speaks against dropping versions: objects that procver does not manage."""
+def sample(database: Database, project: str) -> None:
+    """Keep what the server's statistics say of a project's versions now: the next restart may lose it.
+
+    Raises:
+        DatabaseError: the registry cannot be written.
+    """
+    database.note(Call("sample", {"project": project}))
+
+
+def evidence_against(
+    database: Database, project: str, versions: Iterable[KnownVersion], now: datetime
+) -> Evidence:
+    """Return what in the database speaks against dropping versions.
+
+    Args:
+        database: where.
+        project: whose versions they are.
+        versions: candidates for a drop, now or after their grace.
+        now: the server's clock.
+
+    Raises:
+        DatabaseError: the registry or the catalog cannot be read.
+    """
+    versions = list(versions)
+    dependents, unknown = _dependents(database, [version.id for version in versions])
+    calls, remarks = _calls(database, project, versions, now)
+    return Evidence({**dependents, **calls}, unknown, remarks)
+
+
+def _dependents(database: Database, ids: list[int]) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Return what depends on versions, by id, and what could not be known: objects that procver does not manage."""
     found: dict[int, list[str]] = {}
     unknown: list[str] = []
     if ids:
@@ -43,4 +83,28 @@ def evidence_against(database: Database, ids: list[int]) -> Evidence:
         version_id: f"{', '.join(sorted(names)[:3])} depends on it and is none of this project's versions"
         for version_id, names in found.items()
     }
-    return Evidence(against, tuple(unknown))
+    return against, tuple(unknown)
+
+
+def _calls(
+    database: Database, project: str, versions: list[KnownVersion], now: datetime
+) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Return which of the condemned versions were called since they were, by id, and what cannot be counted.
+
+    A version that is not condemned may be called by anybody who needs it; a call of a condemned one means that
+    somebody needs it whom no release knows. It is spared then, and its grace begins anew.
+    """
+    since = {v.id: v.condemned_at for v in versions if v.condemned_at is not None}
+    if not since:
+        return {}, ()
+    against: dict[int, str] = {}
+    remarks: list[str] = []
+    argument = {"project": project, "ids": list(since)}
+    for version_id, after, last, remark in database.note(Call("usage", argument)):
+        if version_id is None:
+            remarks.append(remark)
+        elif last > since[version_id]:
+            # A counter tells no time, only that the call came after the sample before.
+            when = ago(now, last) if after == last else f"since the sample taken {ago(now, after)}"
+            against[version_id] = f"called {when} (execution statistics)"
+    return against, tuple(remarks)

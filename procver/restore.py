@@ -81,7 +81,7 @@ def why(project: Project, database: Database, text: str) -> Why:
     needers = [v for v in known.required_by.get(version.id, ()) if v in marks.marked]
     chains += [(*marks.chain(needer, known), version.physical) for needer in needers]
     if version.usable:
-        evidence = evidence_against(database, [version.id])
+        evidence = evidence_against(database, project.config.name, [version], known.now)
         chains += [(what, version.physical) for what in evidence.against.values()]
     return Why(version, bool(chains), tuple(chains))
 

@@ -265,9 +265,9 @@ class Paused:
         self._tick()
         return self._database.read(*calls)
 
-    def note(self, call: Call) -> None:
+    def note(self, call: Call) -> list[Row]:
         self._tick()
-        self._database.note(call)
+        return self._database.note(call)
 
     def enter(self, project: str, default_schema: str) -> None:
         self._tick()

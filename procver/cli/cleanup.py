@@ -56,6 +56,8 @@ def gc_command(context: Context, apply_: bool, most: int | None, time: str | Non
             f"{click.style('warning:', fg='yellow')} what depends on a version cannot be known: {what};"
             ' [gc] unknown = "drop" in procver.toml collects nevertheless'
         )
+    for remark in found.remarks:
+        context.output.remark(f"{click.style('note:', fg='blue')} {remark}")
     for pin in found.strays:
         context.output.remark(
             f"{click.style('warning:', fg='yellow')} [gc] pins names {pin}, which is no version that was published here"

@@ -74,7 +74,7 @@ class DdlError(DatabaseError):
 
 
 class Database(Protocol):
-    """An open connection to one target. Writing needs a `Unit`: there is no other way in."""
+    """An open connection to one target. What plans rest on is written by a `Unit`: there is no other way in."""
 
     dialect: str
 
@@ -89,8 +89,10 @@ class Database(Protocol):
     def read(self, *calls: Call) -> list[list[Row]]:
         """Return the rows of each call, all seen in one snapshot, in a constant number of round trips."""
 
-    def note(self, call: Call) -> None:
-        """Write what no plan depends on, in a transaction of its own: it neither holds the project nor counts.
+    def note(self, call: Call) -> list[Row]:
+        """Run what writes nothing that a plan depends on, in a transaction of its own; return its rows.
+
+        It neither holds the project nor counts.
 
         Raises:
             DatabaseError: the server refused, or the connection broke.

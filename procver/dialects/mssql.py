@@ -187,14 +187,14 @@ class MssqlDatabase:
             _pause(attempt)
         raise AssertionError("unreachable")
 
-    def note(self, call: Call) -> None:
+    def note(self, call: Call) -> list[Row]:
         """See `Database.note`."""
         try:
-            self._ask(self._queries[call.query], call.argument)
+            return self._ask(self._queries[call.query], call.argument)
         except pyodbc.Error as error:
             found = self._ended(error)
             if found.first.number in (2601, 2627):  # another command noted the same just now
-                return
+                return []
             raise self._translated(found, f"the registry's {call.query!r} failed") from None
 
     def enter(self, project: str, default_schema: str) -> None:

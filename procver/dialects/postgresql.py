@@ -155,11 +155,12 @@ class PostgresqlDatabase:
             self._rollback()
             raise _translated(error, "the registry cannot be read") from None
 
-    def note(self, call: Call) -> None:
+    def note(self, call: Call) -> list[Row]:
         """See `Database.note`."""
         try:
             cursor = psycopg.RawCursor(self._connection)
             cursor.execute(self._queries[call.query], (json.dumps(call.argument),))
+            return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             raise _translated(error, f"the registry's {call.query!r} failed") from None
 

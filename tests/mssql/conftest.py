@@ -89,15 +89,8 @@ class Place:
 
     def clear(self) -> None:
         """Drop all that a test made, and empty the registry."""
-        for table in (
-            "collection",
-            "event",
-            "instance",
-            "membership",
-            "release",
-            "version",
-            "project",
-        ):
+        tables = ("usage", "collection", "event", "instance", "membership", "release", "version")
+        for table in (*tables, "project"):
             self.sql(f"DELETE FROM procver.{table}")
         self.sql("DELETE FROM procver.upgrade WHERE number > 50")
         for _ in range(10):

@@ -302,7 +302,7 @@ def test_what_depends_on_a_version_is_named(
     place.sql("CREATE PROCEDURE dbo.nightly AS EXEC(N'EXEC dbo.SPFIND_1 @id = 1')")
     place.sql("CREATE VIEW dbo.theirs AS SELECT id FROM dbo.vThings_1")
     place.sql("CREATE PROCEDURE dbo.other AS SELECT 1 AS spFind_10, 2 AS myspFind_1 -- fnCount_1x")
-    evidence = evidence_against(database, ids(known()))
+    evidence = evidence_against(database, "shop", known().by_id.values(), known().now)
     named = {known().by_id[v].label: why for v, why in evidence.against.items()}
     assert set(named) == {"dbo.spFind", "dbo.vThings"}
     assert "dbo.nightly" in named["dbo.spFind"]
@@ -319,7 +319,7 @@ def test_a_version_of_another_project_is_somebody_elses(
     assert theirs is not None
     over = version("over", "view", "CREATE VIEW dbo.over_1 AS SELECT id FROM dbo.vThings_1")
     publish(database, theirs, [over])
-    evidence = evidence_against(database, ids(known()))
+    evidence = evidence_against(database, "shop", known().by_id.values(), known().now)
     named = {known().by_id[v].label: why for v, why in evidence.against.items()}
     assert set(named) == {"dbo.vThings"}, "what is ours is no evidence, what is theirs is"
     assert "dbo.over_1" in named["dbo.vThings"]

@@ -114,6 +114,18 @@ CREATE TABLE procver.collection (
     kept            int NOT NULL
 );
 GO
+-- How often versions were called, as the server's statistics said when they were sampled. The last call that is known of came
+-- after called_since, or then, and not after last_called_at. No foreign key: a sample waits for nobody, and is tidied up by the
+-- next.
+CREATE TABLE procver.usage (
+    version_id      bigint NOT NULL PRIMARY KEY,
+    source          varchar(40) NOT NULL,
+    calls           bigint NOT NULL,
+    called_since    datetime2(6) NULL,
+    last_called_at  datetime2(6) NULL,
+    sampled_at      datetime2(6) NOT NULL
+);
+GO
 CREATE VIEW procver.dependency AS
 SELECT v.id AS version_id, r.id AS requires_id
 FROM procver.version v
@@ -259,6 +271,105 @@ CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN (
     FROM procver.parts(@work) p
     WHERE p.class = 6
 );
+GO
+-- When versions were called, by the server's statistics of now and earlier samples; with "keep" these become a sample. A row
+-- without an id is a remark. A plan that was thrown away takes its statistics with it (manual, "sys.dm_exec_procedure_stats").
+-- only: sqlserver
+CREATE PROCEDURE procver.count_calls @about nvarchar(max), @keep bit AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT OFF;    -- a login that may not see the statistics is told so below
+    DECLARE @now datetime2(6) = SYSUTCDATETIME(), @remark nvarchar(2000);
+    DECLARE @count TABLE (object_id int NOT NULL PRIMARY KEY, calls bigint NOT NULL, last_at datetime2(6) NOT NULL);
+    BEGIN TRY
+        INSERT @count
+        EXEC sp_executesql N'
+            SELECT s.object_id, SUM(s.execution_count), MAX(s.last_execution_time)
+            FROM (SELECT object_id, execution_count, last_execution_time FROM sys.dm_exec_procedure_stats
+                  WHERE database_id = DB_ID()
+                  UNION ALL
+                  SELECT object_id, execution_count, last_execution_time FROM sys.dm_exec_function_stats
+                  WHERE database_id = DB_ID()) s
+            GROUP BY s.object_id';
+    END TRY
+    BEGIN CATCH
+        SET @remark = N'calls cannot be counted here: ' + ERROR_MESSAGE();
+    END CATCH;
+    -- The statistics are in the server's local time; its offset is a multiple of a quarter of an hour.
+    DECLARE @offset int = CAST(ROUND(DATEDIFF(second, SYSDATETIME(), SYSUTCDATETIME()) / 900.0, 0) AS int) * 900;
+    DECLARE @seen TABLE (version_id bigint NOT NULL PRIMARY KEY, calls bigint NULL, last_called_at datetime2(6) NULL);
+    INSERT @seen
+    SELECT v.id, c.calls,
+           CASE WHEN c.last_at IS NULL OR u.last_called_at > DATEADD(second, @offset, c.last_at) THEN u.last_called_at
+                ELSE DATEADD(second, @offset, c.last_at) END
+    FROM procver.version v
+    JOIN procver.project p ON p.id = v.project_id
+    LEFT JOIN procver.usage u ON u.version_id = v.id
+    LEFT JOIN @count c ON c.object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
+    WHERE p.name = JSON_VALUE(@about, '$.project') COLLATE Latin1_General_100_BIN2
+      AND v.state <> 'dropped' AND v.kind IN ('procedure', 'function');
+    IF @keep = 1
+    BEGIN
+        DELETE FROM procver.usage
+        WHERE version_id NOT IN (SELECT v.id FROM procver.version v WHERE v.state <> 'dropped');
+        UPDATE u SET calls = s.calls, called_since = s.last_called_at, last_called_at = s.last_called_at, sampled_at = @now
+        FROM procver.usage u
+        JOIN @seen s ON s.version_id = u.version_id
+        WHERE s.calls IS NOT NULL;
+        INSERT procver.usage (version_id, source, calls, called_since, last_called_at, sampled_at)
+        SELECT s.version_id, 'sys.dm_exec_procedure_stats', s.calls, s.last_called_at, s.last_called_at, @now
+        FROM @seen s
+        WHERE s.calls IS NOT NULL
+          AND NOT EXISTS (SELECT 1 FROM procver.usage u WITH (UPDLOCK, HOLDLOCK) WHERE u.version_id = s.version_id);
+    END;
+    SELECT s.version_id, s.last_called_at AS called_since, s.last_called_at, NULL AS remark
+    FROM @seen s
+    WHERE s.last_called_at IS NOT NULL
+      AND s.version_id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@about, '$.ids') e)
+    UNION ALL
+    SELECT NULL, NULL, NULL, @remark WHERE @remark IS NOT NULL;
+END;
+GO
+-- The same on Babelfish, which has none of these views: by the counters of its PostgreSQL. One that differs from its sample tells
+-- of calls since then, one that was set back too.
+-- only: babelfish
+CREATE PROCEDURE procver.count_calls @about nvarchar(max), @keep bit AS
+BEGIN
+    SET NOCOUNT ON;
+    DECLARE @now datetime2(6) = SYSUTCDATETIME();
+    DECLARE @seen TABLE (version_id bigint NOT NULL PRIMARY KEY, calls bigint NOT NULL, called_since datetime2(6) NULL,
+                         last_called_at datetime2(6) NULL);
+    INSERT @seen
+    SELECT c.id, c.calls,
+           CASE WHEN c.calls NOT IN (0, u.calls) THEN u.sampled_at ELSE u.called_since END,
+           CASE WHEN c.calls NOT IN (0, u.calls) THEN @now ELSE u.last_called_at END
+    FROM (SELECT v.id,
+                 COALESCE(pg_catalog.pg_stat_get_function_calls(OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))), 0) AS calls
+          FROM procver.version v
+          JOIN procver.project p ON p.id = v.project_id
+          WHERE p.name = JSON_VALUE(@about, '$.project') COLLATE Latin1_General_100_BIN2
+            AND v.state <> 'dropped' AND v.kind IN ('procedure', 'function')) c
+    LEFT JOIN procver.usage u ON u.version_id = c.id;
+    IF @keep = 1
+    BEGIN
+        DELETE FROM procver.usage
+        WHERE version_id NOT IN (SELECT v.id FROM procver.version v WHERE v.state <> 'dropped');
+        UPDATE u SET calls = s.calls, called_since = s.called_since, last_called_at = s.last_called_at, sampled_at = @now
+        FROM procver.usage u
+        JOIN @seen s ON s.version_id = u.version_id;
+        INSERT procver.usage (version_id, source, calls, called_since, last_called_at, sampled_at)
+        SELECT s.version_id, 'pg_stat_user_functions', s.calls, s.called_since, s.last_called_at, @now
+        FROM @seen s
+        WHERE NOT EXISTS (SELECT 1 FROM procver.usage u WHERE u.version_id = s.version_id);
+    END;
+    SELECT s.version_id, s.called_since, s.last_called_at, NULL AS remark
+    FROM @seen s
+    WHERE s.last_called_at IS NOT NULL
+      AND s.version_id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@about, '$.ids') e)
+    UNION ALL
+    SELECT NULL, NULL, NULL, N'calls are not counted here: track_functions is none'
+    WHERE pg_catalog.current_setting('track_functions') = N'none' AND NOT EXISTS (SELECT 1 FROM @seen s WHERE s.calls > 0);
+END;
 GO
 -- The extended properties of objects, one row each; "part" and "item" are COLUMN or PARAMETER and its name.
 CREATE FUNCTION procver.properties(@work nvarchar(max)) RETURNS TABLE AS RETURN (

@@ -206,6 +206,14 @@ WHERE m.words LIKE N'%[^a-z0-9_@$#]' + REPLACE(REPLACE(REPLACE(LOWER(t.leaf), N'
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver'
   AND o.parent_object_id <> COALESCE(t.object_id, -1)
 
+-- name: usage
+DECLARE @a nvarchar(max) = ?;
+EXEC procver.count_calls @a, 0
+
+-- name: sample
+DECLARE @a nvarchar(max) = ?;
+EXEC procver.count_calls @a, 1
+
 -- name: catalog
 -- What the catalog holds of versions now, beside what it held right after their creation.
 DECLARE @a nvarchar(max) = ?;

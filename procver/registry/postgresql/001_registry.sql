@@ -104,6 +104,32 @@ CREATE TABLE procver.collection (
     kept            int NOT NULL
 );
 
+-- How often versions were called, as the server's counters said when they were sampled. The last call that is known of came
+-- after called_since and not after last_called_at. No foreign key: a sample waits for nobody, and is tidied up by the next.
+CREATE TABLE procver.usage (
+    version_id      bigint PRIMARY KEY,
+    source          text NOT NULL,
+    calls           bigint NOT NULL,
+    called_since    timestamptz,
+    last_called_at  timestamptz,
+    sampled_at      timestamptz NOT NULL
+);
+
+-- The same as it is now: a counter that differs from its sample tells of calls since then, one that was set back too.
+CREATE VIEW procver.calls AS
+SELECT v.project_id, v.id AS version_id, n.calls,
+       CASE WHEN n.calls NOT IN (0, u.calls) THEN u.sampled_at ELSE u.called_since END AS called_since,
+       CASE WHEN n.calls NOT IN (0, u.calls) THEN statement_timestamp() ELSE u.last_called_at END AS last_called_at
+FROM procver.version v
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(pg_catalog.pg_stat_get_function_calls(p.oid)), 0)::bigint AS calls
+    FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.proname = v.leaf AND n.nspname = v.schema
+) n
+LEFT JOIN procver.usage u ON u.version_id = v.id
+WHERE v.state <> 'dropped' AND v.kind IN ('function', 'procedure');
+
 CREATE VIEW procver.dependency AS
 SELECT v.id AS version_id, r.id AS requires_id
 FROM procver.version v

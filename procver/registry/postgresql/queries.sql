@@ -142,6 +142,35 @@ FROM holder h
 LEFT JOIN ours o ON o.project_id = h.project_id AND o.classid = h.classid AND o.objid = h.objid
 WHERE o.id IS NULL
 
+-- name: usage
+-- When versions were called, by the server's counters and earlier samples. A row without an id is a remark.
+SELECT c.version_id, c.called_since, c.last_called_at, NULL
+FROM procver.calls c
+WHERE c.last_called_at IS NOT NULL AND c.version_id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+UNION ALL
+SELECT NULL, NULL, NULL, 'calls of functions are not counted here: track_functions is none'
+WHERE current_setting('track_functions') = 'none'
+  AND NOT EXISTS (SELECT FROM procver.calls c
+                  JOIN procver.project p ON p.id = c.project_id
+                  WHERE p.name = $1::jsonb ->> 'project' AND c.calls > 0)
+
+-- name: sample
+-- Keeps what the server counts now.
+WITH mine AS (
+    SELECT id FROM procver.project WHERE name = $1::jsonb ->> 'project'
+), gone AS (
+    DELETE FROM procver.usage u
+    WHERE NOT EXISTS (SELECT FROM procver.version v WHERE v.id = u.version_id AND v.state <> 'dropped')
+)
+INSERT INTO procver.usage (version_id, source, calls, called_since, last_called_at, sampled_at)
+SELECT c.version_id, 'pg_stat_user_functions', c.calls, c.called_since, c.last_called_at, statement_timestamp()
+FROM procver.calls c
+WHERE c.project_id = (SELECT id FROM mine)
+ORDER BY c.version_id
+ON CONFLICT (version_id) DO UPDATE
+SET calls = excluded.calls, called_since = excluded.called_since, last_called_at = excluded.last_called_at,
+    sampled_at = excluded.sampled_at
+
 -- name: catalog
 -- What the catalog holds of versions now, beside what it held right after their creation.
 WITH item AS MATERIALIZED (
