@@ -179,10 +179,9 @@ class _Sweep:
             if not some:
                 break
             units = [writing.keep_privileges([drop.version for drop in some])]
-            units += [
-                writing.drop(d.version, statements.get(d.version.id, ()), d.why) for d in some
-            ]
-            units = [writing.silent(unit, known, found.policy.idle) for unit in units]
+            for drop in some:
+                unit = writing.drop(drop.version, statements.get(drop.version.id, ()), drop.why)
+                units.append(writing.silent(unit, known, found.policy.idle))
             done = 0
             try:
                 for done in self._database.run(known.project_id, generation, units, tries=TRIES):
