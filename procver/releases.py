@@ -226,6 +226,8 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
         except StalePlanError:
             continue
         except DdlError as error:
+            if error.refused:
+                raise
             what = "what no release uses" if name is None else f"release {name}"
             raise ConflictError(
                 f"{what} cannot be discarded: {error.message}"

@@ -57,8 +57,29 @@ $$;
 @click.option(
     "--name", metavar="NAME", help="The project's name in the registry [default: the directory's]."
 )
-def init_command(context: Context, name: str | None) -> None:
-    """Write procver.toml, sql/ and a first example."""
+@click.option(
+    "--roles", is_flag=True,
+    help="Write instead, for the project that is here, the SQL that makes roles to publish, to collect and for the app.",
+)  # fmt: skip
+@click.option(
+    "--prefix", metavar="NAME", help="With --roles: what their names begin with [default: procver].",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="With --roles: where to; - for stdout [default: procver-roles.sql].",
+)  # fmt: skip
+def init_command(
+    context: Context, name: str | None, roles: bool, prefix: str | None, output: Path | None
+) -> None:
+    """Write procver.toml, sql/ and a first example; or the script for a project's roles."""
+    if roles and name is None:
+        _write_roles(context, "procver" if prefix is None else prefix, output)
+        return
+    if roles or prefix is not None or output is not None:
+        raise UsageError(
+            "--prefix and --output go with --roles, --name without it",
+            hint="write procver init --name NAME, or procver init --roles --prefix NAME",
+        )
     root = context.directory.resolve()
     if name is None:
         name = re.sub(r"[^\w.-]+", "-", root.name)[:100].strip("-") or "app"
@@ -93,6 +114,32 @@ def init_command(context: Context, name: str | None) -> None:
             "next: procver lock, then procver publish --release 1",
         ],
     )
+
+
+def _write_roles(context: Context, prefix: str, output: Path | None) -> None:
+    from procver.roles import ROLES, script
+
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,49}", prefix):
+        raise UsageError(
+            f"{prefix!r} cannot begin a role's name",
+            hint="use 1 to 50 letters, digits and _, no digit first",
+        )
+    project = context.project
+    config = project.config
+    text = script(config.dialect, config.name, project.schemas, prefix)
+    names = [f"{prefix}_{role}" for role in ROLES]
+    if output == Path("-"):
+        context.output.data({"roles": names, "script": text}, text.splitlines())
+        return
+    place = output or config.root / "procver-roles.sql"
+    if place.exists() and place.read_bytes() != text.encode():
+        raise UsageError(
+            f"{place} exists already, with other content",
+            hint="look what differs: procver init --roles -o - | diff - FILE; then remove it, or name another with -o",
+        )
+    write_atomic(place, text)
+    lines = [f"wrote {place}", "next: let your DBA read it, then run it as its first lines say"]
+    context.output.data({"roles": names, "files": [str(place)]}, lines)
 
 
 @click.group()

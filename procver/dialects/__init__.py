@@ -43,6 +43,10 @@ class Unit(NamedTuple):
     steps: Iterable[Call | Ddl]
 
 
+_LACKING = {"42501", "229", "262", "297", "300", "3701"}
+"""SQLSTATE insufficient_privilege, and what SQL Server says instead; 3701 is a DROP of what a login may not drop."""
+
+
 class DdlError(DatabaseError):
     """The server refused a `Ddl` step.
 
@@ -71,6 +75,11 @@ class DdlError(DatabaseError):
         self.unit = unit
         self.position = position
         self.detail = detail
+
+    @property
+    def refused(self) -> bool:
+        """Whether a right was lacking, whatever depends on what."""
+        return self.sqlstate in _LACKING
 
 
 class Database(Protocol):

@@ -40,11 +40,15 @@ _PIECE = re.compile(
 _PLACE = re.compile(r" at line (\d+) and character position (\d+)")
 
 _LOGIN = "check user and password of the target"
-_CREATE = "let the login that publishes have CREATE on this database and ALTER on the schema: a member of db_ddladmin has both"
+_ROLES = "; `procver init --roles` writes a script with what each role needs"
+_CREATE = (
+    "let the login that publishes have CREATE on this database and ALTER on the schema: a member of db_ddladmin has both"
+    + _ROLES
+)
 HINTS = {
     207: "correct the source, or let your migration tool add the column first",
     208: "create what it names first, with your migration tool",
-    229: "grant this login what the message names, or publish with one that has it",
+    229: f"grant this login what the message names, or publish with one that has it{_ROLES}",
     262: _CREATE,
     297: "grant this login what the message names, or publish with one that has it",
     300: "grant this login what the message names, or publish with one that has it",

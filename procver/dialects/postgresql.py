@@ -46,15 +46,26 @@ _HINTS = {
     "28000": "check user and password of the target, and pg_hba.conf on the server",
     "3D000": "create the database first, or correct its name in the target",
     "3F000": "create the schema with your migration tool first",
-    "42501": "let the role that publishes own the schema or have CREATE on it",
+    "42501": "let the role that publishes own the schema or have CREATE on it; `procver init --roles` writes a script for that",
     "25006": "publish to the primary; a standby or read-only session cannot be written to",
     "53100": "free space on the server, then run the same command again",
     "57P01": "the connection was closed by the server: run the same command again to go on",
     "57P03": "the server is starting or stopping: try again in a moment",
 }
 
-_FIRST_USE = "procver makes a schema of its own: GRANT CREATE ON DATABASE to this role, or let one that may run it first"
-_REGISTRY = "connect as the role that owns the schema procver, or GRANT this one USAGE on it and rights on its tables"
+_ROLES = "; `procver init --roles` writes a script with what each role needs"
+_FIRST_USE = (
+    "procver makes a schema of its own: GRANT CREATE ON DATABASE to this role, or let one that may run it first"
+    + _ROLES
+)
+_REGISTRY = (
+    "connect as the role that owns the schema procver, or GRANT this one USAGE on it and rights on its tables"
+    + _ROLES
+)
+_OWNER = (
+    "the version before, or the object that it takes the place of, belongs to that role: make this one a member of it, or"
+    " hand it over first: ALTER ... OWNER TO"
+)
 _ESCAPE = (
     "write postgresql://user:password@host:5432/database; escape @ : / in a password as %40 %3A %2F"
 )
@@ -94,7 +105,9 @@ class PostgresqlDatabase:
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtext('procver'))")
                 level = self._level()
                 if level == 0:
-                    cursor.execute("CREATE SCHEMA IF NOT EXISTS procver")
+                    # One that is there needs no right on the database: `procver init --roles`.
+                    if not cursor.execute("SELECT to_regnamespace('procver')").fetchone()[0]:  # type: ignore[index]
+                        cursor.execute("CREATE SCHEMA procver")
                     cursor.execute(
                         "CREATE TABLE procver.upgrade (number int PRIMARY KEY, name text NOT NULL,"
                         " applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
@@ -425,4 +438,6 @@ def _translated(error: psycopg.Error, doing: str) -> DatabaseError:
     hint = _HINTS.get(error.sqlstate) or error.diag.message_hint
     if error.sqlstate == "42501":
         hint = _FIRST_USE if "for database" in message else _REGISTRY
+        if "must be" in message and "role" in message.lower():  # member of, able to SET
+            hint = _OWNER
     return DatabaseError(f"{doing}: {message}", hint=hint, sqlstate=error.sqlstate)

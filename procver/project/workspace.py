@@ -73,6 +73,12 @@ class Project:
         """The digest of each object's source file, by label."""
         return {source.label: source.digest for source in self.sources.by_name.values()}
 
+    @property
+    def schemas(self) -> list[str]:
+        """The schemas that hold managed objects, by the sources and the lock file."""
+        labels = [*self.sources.labels.values(), *(entry.name for entry in self.numbered.lock)]
+        return sorted({self.name(label).schema for label in labels})
+
     def name(self, label: str) -> Name:
         """Return the name that a label or other spelling stands for."""
         return self.scanner.parse(label, self.config.default_schema)

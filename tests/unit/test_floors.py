@@ -26,6 +26,7 @@ ROWS = [
     ["marking"],
     ["decision"],
     ["project"],
+    ["roles"],
     ["dialects"],
     ["registry"],
     ["obstacles"],

@@ -464,3 +464,27 @@ BEGIN
         EXECUTE statement;
     END LOOP;
 END $$;
+
+-- Drops one overload (or, without arguments, the view) of a version that is condemned or was marked as dropped just now, as the
+-- registry's owner: a role that may collect need not own what it collects. The arguments are only compared, never executed.
+CREATE FUNCTION procver.drop_part(version bigint, arguments text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    statement text;
+BEGIN
+    SELECT format('DROP %s %s', upper(replace(p.kind, '_', ' ')),
+                  CASE p.part WHEN '' THEN format('%I.%I', p.schema, p.leaf)
+                              ELSE format('%I.%I(%s)', p.schema, p.leaf, pg_get_function_identity_arguments(p.objid)) END)
+    INTO statement
+    FROM procver.version v
+    CROSS JOIN LATERAL procver.parts(jsonb_build_array(jsonb_build_object('schema', v.schema, 'leaf', v.leaf, 'kind', v.kind))) p
+    WHERE v.id = drop_part.version AND v.state <> 'present'
+      AND (p.part = '' OR pg_get_function_identity_arguments(p.objid) = arguments);
+    IF statement IS NULL THEN
+        RAISE EXCEPTION 'permission denied to drop version %: it is not condemned', version USING ERRCODE = '42501';
+    END IF;
+    EXECUTE statement;
+END $$;
+REVOKE ALL ON FUNCTION procver.drop_part(bigint, text) FROM PUBLIC;

@@ -86,15 +86,21 @@ FROM procver.version v
 WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 
 -- name: drops
--- How to drop each version, one row per overload; the catalog knows the argument types.
-SELECT v.id, 'DROP ' || CASE c.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END
-       || format('%I.%I(%s)', v.schema, v.leaf, pg_catalog.pg_get_function_identity_arguments(c.oid))
+-- How to drop each version, one row per overload; the catalog knows the argument types. Who does not own it, and not its
+-- schema either, goes through the registry's owner.
+SELECT v.id, CASE WHEN pg_has_role(c.proowner, 'USAGE') OR pg_has_role(n.nspowner, 'USAGE')
+                  THEN 'DROP ' || CASE c.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END
+                       || format('%I.%I(%s)', v.schema, v.leaf, pg_catalog.pg_get_function_identity_arguments(c.oid))
+                  ELSE format('SELECT procver.drop_part(%s, %L)', v.id, pg_catalog.pg_get_function_identity_arguments(c.oid)) END
 FROM procver.version v
 JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
 JOIN pg_catalog.pg_proc c ON c.proname = v.leaf AND c.pronamespace = n.oid
 WHERE v.kind IN ('function', 'procedure') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 UNION ALL
-SELECT v.id, 'DROP ' || CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW ' ELSE 'VIEW ' END || format('%I.%I', v.schema, v.leaf)
+SELECT v.id, CASE WHEN pg_has_role(c.relowner, 'USAGE') OR pg_has_role(n.nspowner, 'USAGE')
+                  THEN 'DROP ' || CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW ' ELSE 'VIEW ' END
+                       || format('%I.%I', v.schema, v.leaf)
+                  ELSE format('SELECT procver.drop_part(%s, %L)', v.id, '') END
 FROM procver.version v
 JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
 JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid AND c.relkind IN ('v', 'm')

@@ -1,0 +1,61 @@
+-- Three roles for project <project> on SQL Server, made by `procver init --roles`. docs/roles.md tells what each may do, and why.
+--
+-- Run it in the target database, as db_owner:
+--
+--     sqlcmd -S server -d database -I -b -i procver-roles.sql
+--
+-- once before the first publication, and again after it and after every upgrade of procver, when there are tables to grant
+-- on. It may be run at any time, and takes nothing away.
+
+SET NOCOUNT ON;
+IF DATABASE_PRINCIPAL_ID(N'<publisher>') IS NULL CREATE ROLE <publisher>;
+IF DATABASE_PRINCIPAL_ID(N'<collector>') IS NULL CREATE ROLE <collector>;
+IF DATABASE_PRINCIPAL_ID(N'<app>') IS NULL CREATE ROLE <app>;
+GO
+-- The publisher owns the registry's schema: it needs no CREATE SCHEMA.
+IF SCHEMA_ID(N'procver') IS NULL
+    EXEC(N'CREATE SCHEMA procver AUTHORIZATION <publisher>');
+ELSE IF (SELECT principal_id FROM sys.schemas WHERE name = N'procver') <> DATABASE_PRINCIPAL_ID(N'<publisher>')
+    ALTER AUTHORIZATION ON SCHEMA::procver TO <publisher>;
+GO
+GRANT CREATE TABLE, CREATE VIEW, CREATE PROCEDURE, CREATE FUNCTION, CREATE TYPE TO <publisher>;
+GO
+-- gc looks through the whole database for whoever still uses a version.
+GRANT VIEW DEFINITION TO <publisher>;
+GRANT VIEW DEFINITION TO <collector>;
+GO
+-- each schema
+-- CONTROL is what GRANT, ALTER AUTHORIZATION and DROP ask for.
+GRANT CONTROL ON SCHEMA::<schema> TO <publisher>;
+-- DROP asks for ALTER. Without CREATE on the database it creates nothing, but it reaches every object of this schema: keep tables in another.
+GRANT ALTER ON SCHEMA::<schema> TO <collector>;
+-- A login sees only what it has a right on, and Resolver.verify looks for all of its release.
+GRANT VIEW DEFINITION ON SCHEMA::<schema> TO <app>;
+GO
+-- end
+-- Optional: execution statistics as evidence. In master for VIEW SERVER STATE, here from SQL Server 2022 on:
+--     GRANT VIEW DATABASE PERFORMANCE STATE TO <collector>;
+
+GRANT SELECT ON SCHEMA::procver TO <collector>;
+GO
+IF OBJECT_ID(N'procver.event') IS NULL
+    PRINT N'there is no registry yet: run this script again after the first procver publish';
+ELSE
+BEGIN
+    -- The collector reads everything and writes what gc writes. procver.hold writes procver.project for it: they have one owner.
+    GRANT EXECUTE ON procver.hold TO <collector>;
+    GRANT UPDATE ON procver.version (state, condemned_at, quarantined_at, dropped_at, privileges) TO <collector>;
+    GRANT INSERT ON procver.event TO <collector>;
+    GRANT INSERT, UPDATE ON procver.collection TO <collector>;
+    IF OBJECT_ID(N'procver.usage') IS NOT NULL
+        GRANT INSERT, UPDATE ON procver.usage TO <collector>;
+    -- The app reads its mapping and says that it is alive. What it may call, [grants] in procver.toml or the sources say.
+    GRANT SELECT ON procver.mapping TO <app>;
+    IF OBJECT_ID(N'procver.beat') IS NOT NULL
+        GRANT EXECUTE ON procver.beat TO <app>;
+END;
+GO
+-- The logins, one for each job:
+--     CREATE USER deploy FOR LOGIN deploy;   ALTER ROLE <publisher> ADD MEMBER deploy;
+--     CREATE USER cleanup FOR LOGIN cleanup; ALTER ROLE <collector> ADD MEMBER cleanup;
+--     CREATE USER web FOR LOGIN web;         ALTER ROLE <app> ADD MEMBER web;
