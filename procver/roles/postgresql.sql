@@ -83,19 +83,14 @@ BEGIN
     GRANT UPDATE (state, condemned_at, quarantined_at, dropped_at, privileges) ON procver.version TO <collector>;
     GRANT INSERT (project_id, action, subject, detail) ON procver.event TO <collector>;
     GRANT INSERT (project_id, dropped, condemned, kept), UPDATE ON procver.collection TO <collector>;
-    GRANT EXECUTE ON FUNCTION procver.drop_part(bigint, text) TO <collector>;
+    GRANT EXECUTE ON FUNCTION procver.drop_part, procver.require_silence TO <collector>;
     IF to_regclass('procver.usage') IS NOT NULL THEN
         GRANT INSERT, UPDATE ON procver.usage TO <collector>;
     END IF;
 
     -- The app reads its mapping and says that it is alive. What it may call, [grants] in procver.toml or the sources say.
     GRANT SELECT ON procver.mapping TO <app>;
-    FOR item IN
-        SELECT p.oid::regprocedure::text FROM pg_catalog.pg_proc p
-        WHERE p.pronamespace = 'procver'::regnamespace AND p.proname = 'beat'
-    LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', item, '<app>');
-    END LOOP;
+    GRANT EXECUTE ON FUNCTION procver.beat TO <app>;
 END $$;
 
 -- The logins, one for each job. What the first creates shall belong to the role, not to the login:

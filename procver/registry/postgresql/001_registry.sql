@@ -218,7 +218,9 @@ REVOKE ALL ON FUNCTION procver.beat FROM PUBLIC;
 -- The last step of a drop: since the plan was made no instance was heard from on a release that it took for dead. Heartbeats under
 -- way are waited for, and later ones wait for the end of this transaction, which is near.
 CREATE FUNCTION procver.require_silence(project int, idle interval, heard bigint[]) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER               -- a lock asks for more rights than one who only collects has
+SET search_path = pg_catalog, pg_temp
+AS $$
 BEGIN
     BEGIN
         LOCK TABLE procver.instance IN SHARE ROW EXCLUSIVE MODE;
@@ -232,6 +234,7 @@ BEGIN
         RAISE EXCEPTION 'an instance was heard from meanwhile' USING ERRCODE = 'PV001';
     END IF;
 END $$;
+REVOKE ALL ON FUNCTION procver.require_silence FROM PUBLIC;
 
 -- What a catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row per overload or relation out.
 -- The grants are those in force: "never granted" and "granted by default" read alike.
