@@ -47,12 +47,10 @@ BEGIN
     GRANT UPDATE ON procver.version (state, condemned_at, quarantined_at, dropped_at, privileges) TO <collector>;
     GRANT INSERT ON procver.event TO <collector>;
     GRANT INSERT, UPDATE ON procver.collection TO <collector>;
-    IF OBJECT_ID(N'procver.usage') IS NOT NULL
-        GRANT INSERT, UPDATE ON procver.usage TO <collector>;
+    GRANT INSERT, UPDATE, DELETE ON procver.usage TO <collector>;
     -- The app reads its mapping and says that it is alive. What it may call, [grants] in procver.toml or the sources say.
     GRANT SELECT ON procver.mapping TO <app>;
-    IF OBJECT_ID(N'procver.beat') IS NOT NULL
-        GRANT EXECUTE ON procver.beat TO <app>;
+    GRANT EXECUTE ON procver.beat TO <app>;
 END;
 GO
 -- The logins, one for each job:

@@ -84,9 +84,7 @@ BEGIN
     GRANT INSERT (project_id, action, subject, detail) ON procver.event TO <collector>;
     GRANT INSERT (project_id, dropped, condemned, kept), UPDATE ON procver.collection TO <collector>;
     GRANT EXECUTE ON FUNCTION procver.drop_part, procver.require_silence TO <collector>;
-    IF to_regclass('procver.usage') IS NOT NULL THEN
-        GRANT INSERT, UPDATE ON procver.usage TO <collector>;
-    END IF;
+    GRANT INSERT, UPDATE, DELETE ON procver.usage TO <collector>;
 
     -- The app reads its mapping and says that it is alive. What it may call, [grants] in procver.toml or the sources say.
     GRANT SELECT ON procver.mapping TO <app>;
