@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import NamedTuple
 
-from procver.decision import Collection, Drop, decide
+from procver.decision import Collection, Drop, Retire, decide
 from procver.dialects import Call, Database, DdlError
 from procver.errors import DatabaseError, StalePlanError
 from procver.evidence import evidence_against, sample
@@ -73,6 +73,8 @@ def collect(
     database: Database,
     progress: Progress | None = None,
     limits: Limits = UNLIMITED,
+    *,
+    retire_idle: bool = False,
 ) -> Collection:
     """Condemn and drop. All is decided anew if anything was written to the registry in between.
 
@@ -81,6 +83,7 @@ def collect(
         database: where.
         progress: told of every drop.
         limits: where to stop; the next run goes on from there.
+        retire_idle: retire live releases that fell silent first.
 
     Raises:
         UsageError: nothing was published here yet.
@@ -89,6 +92,7 @@ def collect(
     sweep = _Sweep(database, progress, limits)
     started: datetime | None = None
     idle = 0
+    retired: tuple[Retire, ...] = ()
     if database.install(create=False):
         sample(database, project.config.name)
     while idle < ROUNDS:
@@ -96,6 +100,10 @@ def collect(
         started = started or known.now
         before = sweep.progress
         try:
+            if retire_idle and found.retire:
+                _retire(database, known, found)
+                retired += found.retire
+                continue
             generation = _condemn(database, known, found)
             sweep.drop(known, generation, found)
         except StalePlanError:
@@ -106,17 +114,28 @@ def collect(
             sweep.remaining = len(found.drop)
         done = found._replace(
             applied=True,
+            retire=retired if retire_idle else found.retire,
+            retired=retire_idle,
             drop=tuple(sweep.dropped),
             dropped=len(sweep.dropped),
             remaining=sweep.remaining,
         )
         counts = {"dropped": done.dropped, "condemned": len(done.condemn), "kept": len(done.keep)}
+        age = min(found.policy.idle.total_seconds(), writing.LONGEST)
+        database.note(Call("forget_instances", {"project_id": known.project_id, "idle": age}))
         database.note(Call("note_collection", {"project_id": known.project_id} | counts))
         return done
     raise DatabaseError(
         f"other commands kept writing to the registry: gave up after {ROUNDS} attempts",
         hint="run the same command again: it goes on where it stopped",
     )
+
+
+def _retire(database: Database, known: Known, found: Collection) -> None:
+    idle = found.policy.idle
+    units = [writing.retire_silent(known, r.release, r.why, idle) for r in found.retire]
+    for _ in database.run(known.project_id, known.generation, units):
+        pass
 
 
 def _condemn(database: Database, known: Known, found: Collection) -> int:

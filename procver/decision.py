@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from procver.known import CONDEMNED, DROPPED, Known, KnownVersion
+from procver.known import CONDEMNED, DROPPED, Known, KnownRelease, KnownVersion, ago
 from procver.marking import Marks, Policy, drop_order, mark
 
 
@@ -13,6 +13,13 @@ class Drop(NamedTuple):
     """A version that may be dropped, and why."""
 
     version: KnownVersion
+    why: str
+
+
+class Retire(NamedTuple):
+    """A live release that no instance is on any more, and how that is known."""
+
+    release: KnownRelease
     why: str
 
 
@@ -53,6 +60,8 @@ class Collection(NamedTuple):
         keep: what stays.
         quarantine: what waits, after its grace, for somebody to miss it.
         dropped: how many versions were dropped.
+        retire: live releases that fell silent; once applied and asked for, they are retired.
+        retired: whether they were.
         remaining: how many more may be dropped, and were left to the next run by its limits.
         unknown: what the server does not let us know about what depends on versions.
         remarks: which sources of evidence are silent here, for a person to know.
@@ -66,6 +75,8 @@ class Collection(NamedTuple):
     condemn: tuple[Condemn, ...]
     keep: tuple[Keep, ...]
     quarantine: tuple[Quarantine, ...] = ()
+    retire: tuple[Retire, ...] = ()
+    retired: bool = False
     dropped: int = 0
     remaining: int = 0
     unknown: tuple[str, ...] = ()
@@ -84,6 +95,8 @@ class Collection(NamedTuple):
             ],
             "condemn": [_waiting(c) for c in self.condemn],
             "quarantine": [_waiting(q) for q in self.quarantine],
+            "retire": [{"release": r.release.name, "why": r.why} for r in self.retire],
+            "retired": self.retired,
             "keep": [
                 {"physical": k.version.physical, "because": list(k.because)} for k in self.keep
             ],
@@ -161,9 +174,35 @@ def decide(
         condemn=tuple(condemned),
         keep=tuple(keep),
         quarantine=tuple(quarantined),
+        retire=silent_releases(known, policy),
         at=known.now,
         policy=policy,
     )
+
+
+def silent_releases(known: Known, policy: Policy) -> tuple[Retire, ...]:
+    """Return the live releases from which no instance was heard for ``policy.idle``, oldest first.
+
+    Never the newest release, nor the one activated last. Only what was heard can fall silent: not a release that
+    never sent a heartbeat, and none at all while no instance of the project is heard from, as then it is
+    the heartbeats that fail.
+    """
+    if not any(known.heard(instance, policy.idle) for instance in known.instances):
+        return ()
+    active = [r for r in known.releases if r.activated_at is not None and r.retired_at is None]
+    spared = {max(known.releases, key=lambda release: release.number).id}
+    if active:
+        spared.add(max(active, key=lambda release: release.activated_at or known.now).id)
+    found = []
+    for release in active:
+        seen = [i.last_seen_at for i in known.instances_of(release)] + [release.heard_until]
+        last = max((at for at in seen if at is not None), default=None)
+        if release.id in spared or last is None or known.living(release, policy.idle):
+            continue
+        last = max(last, release.activated_at or last)
+        if known.now - last >= policy.idle:
+            found.append(Retire(release, f"the last heartbeat came {ago(known.now, last)}"))
+    return tuple(found)
 
 
 def _kept(version: KnownVersion, marks: Marks, known: Known, evidence: dict[int, str]) -> Keep:
@@ -179,12 +218,3 @@ def _history(version: KnownVersion, known: Known) -> str:
         return "no release maps to it"
     names = ", ".join(release.name for release in users[-3:])
     return f"only retired releases map to it ({'..., ' if len(users) > 3 else ''}{names})"
-
-
-def ago(now: datetime, then: datetime) -> str:
-    """Return how long ``then`` was before ``now``, in its largest unit: ``3 h ago``."""
-    seconds = max(0, int((now - then).total_seconds()))
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"

@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from procver.decision import ago
 from procver.dialects import Call, Database
-from procver.known import KnownVersion
+from procver.known import KnownVersion, ago
 
 
 class Evidence(NamedTuple):

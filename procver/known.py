@@ -46,7 +46,11 @@ class KnownVersion(NamedTuple):
 
 
 class KnownRelease(NamedTuple):
-    """A release that was published here; ``number`` is its place in the order of publication."""
+    """A release that was published here.
+
+    ``number`` is its place in the order of publication, ``heard_until`` the last heartbeat of instances that are on it
+    no longer.
+    """
 
     name: str
     id: int
@@ -56,6 +60,7 @@ class KnownRelease(NamedTuple):
     published_by: str
     activated_at: datetime | None
     retired_at: datetime | None
+    heard_until: datetime | None = None
 
 
 class KnownInstance(NamedTuple):
@@ -168,7 +173,14 @@ class Known:
 
     def instances_of(self, release: KnownRelease) -> list[KnownInstance]:
         """Return the instances that are on a release."""
-        return [instance for instance in self.instances if instance.release_id == release.id]
+        return self._on.get(release.id, [])
+
+    @cached_property
+    def _on(self) -> dict[int, list[KnownInstance]]:
+        found: dict[int, list[KnownInstance]] = {}
+        for instance in self.instances:
+            found.setdefault(instance.release_id, []).append(instance)
+        return found
 
     @cached_property
     def latest(self) -> dict[str, KnownInstance]:

@@ -42,13 +42,19 @@ def why_command(context: Context, version: str) -> None:
 @click.option(
     "--for", "time", metavar="DURATION", help="Begin no drop after this time, such as 90s or 5m."
 )
-def gc_command(context: Context, apply_: bool, most: int | None, time: str | None) -> None:
+@click.option(
+    "--retire-idle", is_flag=True,
+    help="Retire live releases from which no instance was heard for [gc] idle; never the newest.",
+)  # fmt: skip
+def gc_command(
+    context: Context, apply_: bool, most: int | None, time: str | None, retire_idle: bool
+) -> None:
     """Collect versions that nothing deployed needs any more."""
     limits = Limits(most, None if time is None else _seconds(time))
     database = context.connect()
     if apply_:
         with context.output.progress("collecting") as progress:
-            found = collect(context.project, database, progress, limits)
+            found = collect(context.project, database, progress, limits, retire_idle=retire_idle)
     else:
         _, found = survey(context.project, database)
     for what in found.unknown:
@@ -77,6 +83,9 @@ def _short(value: datetime) -> str:
 
 
 def _gc_lines(found: Collection) -> Iterator[str]:
+    for idle in found.retire:
+        said = "retired" if found.retired else "`procver gc --apply --retire-idle` would retire"
+        yield f"  {click.style(said, fg='yellow')} release {idle.release.name}: {idle.why}"
     verb = "dropped" if found.applied else "would drop"
     for drop in found.drop:
         yield f"  {click.style(verb, fg='red')} {drop.version.physical}: {drop.why}"

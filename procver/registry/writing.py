@@ -375,6 +375,13 @@ def discard(
     )
 
 
+def retire_silent(known: Known, release: KnownRelease, why: str, idle: timedelta) -> Unit:
+    """Return the unit that retires a release from which nothing is heard any more, if that is so still."""
+    about = {"project_id": known.project_id, "release_id": release.id}
+    said = log(known.project_id, "retire", release.name, {"why": why})
+    return silent(Unit((Call("retire", about), said)), known, idle)
+
+
 def silent(unit: Unit, known: Known, idle: timedelta) -> Unit:
     """Return a unit whose last step refuses it if an instance was heard from on a release that was taken for dead.
 

@@ -54,6 +54,7 @@ CREATE TABLE procver.release (
     published_by    nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
     activated_at    datetime2(6) NULL,
     retired_at      datetime2(6) NULL,
+    heard_until     datetime2(6) NULL,          -- the last heartbeat of instances that are on it no longer
     CONSTRAINT release_name UNIQUE (project_id, name),
     CONSTRAINT release_number UNIQUE (project_id, number)
 );
@@ -197,6 +198,7 @@ BEGIN
         THROW 51002, N'a version is being dropped: try again', 1;
     IF @leaving = 1
     BEGIN
+        UPDATE procver.release SET heard_until = SYSUTCDATETIME() WHERE id = @target;
         DELETE FROM procver.instance
         WHERE project_id = @owner AND name = @instance COLLATE Latin1_General_100_BIN2 AND release_id = @target
           AND declared_at IS NULL;
@@ -219,6 +221,12 @@ BEGIN
         IF @@ROWCOUNT = 0
             INSERT procver.instance (project_id, name, release_id, last_seen_at) VALUES (@owner, @instance, @target, @now);
     END;
+    UPDATE r SET heard_until = i.last_seen_at
+    FROM procver.release r
+    JOIN procver.instance i ON i.release_id = r.id
+    WHERE i.project_id = @owner AND i.name = @instance COLLATE Latin1_General_100_BIN2 AND i.release_id <> @target
+      AND i.declared_at IS NULL AND i.left_at IS NULL AND i.last_seen_at < @moved
+      AND (r.heard_until IS NULL OR r.heard_until < i.last_seen_at);
     DELETE FROM procver.instance
     WHERE project_id = @owner AND name = @instance COLLATE Latin1_General_100_BIN2 AND release_id <> @target
       AND declared_at IS NULL AND left_at IS NULL AND last_seen_at < @moved;

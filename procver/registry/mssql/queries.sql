@@ -25,7 +25,7 @@ WHERE v.project_id = (SELECT p.id FROM procver.project p
 
 -- name: releases
 DECLARE @a nvarchar(max) = ?;
-SELECT r.name, r.id, r.number, r.content, r.published_at, r.published_by, r.activated_at, r.retired_at
+SELECT r.name, r.id, r.number, r.content, r.published_at, r.published_by, r.activated_at, r.retired_at, r.heard_until
 FROM procver.release r
 JOIN procver.project p ON p.id = r.project_id
 WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
@@ -622,6 +622,21 @@ WHERE e.project_id = @project
   AND (@before IS NULL OR e.id < @before)
 ORDER BY e.id DESC
 OPTION (RECOMPILE)
+
+-- name: forget_instances
+-- Instances that nobody declared and that were silent for twice as long as counts: each start of an app may bring a new name.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int),
+        @before datetime2(6) = DATEADD(second, -CAST(2 * CAST(JSON_VALUE(@a, '$.idle') AS float) AS bigint) % 86400,
+            DATEADD(day, -CAST(2 * CAST(JSON_VALUE(@a, '$.idle') AS float) / 86400 AS int), SYSUTCDATETIME()));
+UPDATE r SET heard_until = g.last_seen_at
+FROM procver.release r
+JOIN (SELECT i.release_id, MAX(i.last_seen_at) AS last_seen_at FROM procver.instance i
+      WHERE i.project_id = @project AND i.declared_at IS NULL AND i.last_seen_at < @before GROUP BY i.release_id) g
+  ON g.release_id = r.id
+WHERE r.heard_until IS NULL OR r.heard_until < g.last_seen_at;
+DELETE FROM procver.instance WHERE project_id = @project AND declared_at IS NULL AND last_seen_at < @before
 
 -- name: note_collection
 DECLARE @a nvarchar(max) = ?;

@@ -49,6 +49,7 @@ CREATE TABLE procver.release (
     published_by    text NOT NULL DEFAULT session_user,
     activated_at    timestamptz,
     retired_at      timestamptz,
+    heard_until     timestamptz,                -- the last heartbeat of instances that are on it no longer
     UNIQUE (project_id, name),
     UNIQUE (project_id, number)
 );
@@ -184,6 +185,7 @@ BEGIN
             USING ERRCODE = 'PV004', HINT = 'publish it here first, or correct the names: procver release list';
     END IF;
     IF leaving THEN
+        UPDATE procver.release r SET heard_until = clock_timestamp() WHERE r.id = target.id;
         DELETE FROM procver.instance i
         WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = target.id AND i.declared_at IS NULL;
         UPDATE procver.instance i SET left_at = clock_timestamp(), returned_at = NULL
@@ -208,6 +210,9 @@ BEGIN
     ), gone AS (
         DELETE FROM procver.instance i USING former f
         WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = f.release_id AND i.declared_at IS NULL
+        RETURNING i.release_id, i.last_seen_at
+    ), heard AS (
+        UPDATE procver.release r SET heard_until = greatest(r.heard_until, g.last_seen_at) FROM gone g WHERE r.id = g.release_id
     )
     UPDATE procver.instance i SET left_at = i.last_seen_at, returned_at = NULL
     FROM former f

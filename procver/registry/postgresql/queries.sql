@@ -20,7 +20,7 @@ LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
 WHERE p.name = $1::jsonb ->> 'project'
 
 -- name: releases
-SELECT r.name, r.id, r.number, r.content, r.published_at, r.published_by, r.activated_at, r.retired_at
+SELECT r.name, r.id, r.number, r.content, r.published_at, r.published_by, r.activated_at, r.retired_at, r.heard_until
 FROM procver.release r
 JOIN procver.project p ON p.id = r.project_id
 WHERE p.name = $1::jsonb ->> 'project'
@@ -373,6 +373,18 @@ WHERE e.project_id = (SELECT p.id FROM procver.project p WHERE p.name = $1::json
   AND (a ->> 'before' IS NULL OR e.id < (a ->> 'before')::bigint)
 ORDER BY e.id DESC
 LIMIT ($1::jsonb ->> 'limit')::bigint
+
+-- name: forget_instances
+-- Instances that nobody declared and that were silent for twice as long as counts: each start of an app may bring a new name.
+WITH gone AS (
+    DELETE FROM procver.instance i
+    USING jsonb_to_record($1::jsonb) AS x(project_id int, idle double precision)
+    WHERE i.project_id = x.project_id AND i.declared_at IS NULL AND i.last_seen_at < now() - 2 * make_interval(secs => x.idle)
+    RETURNING i.release_id, i.last_seen_at
+)
+UPDATE procver.release r SET heard_until = greatest(r.heard_until, g.last_seen_at)
+FROM (SELECT release_id, max(last_seen_at) AS last_seen_at FROM gone GROUP BY release_id) g
+WHERE r.id = g.release_id
 
 -- name: note_collection
 INSERT INTO procver.collection (project_id, dropped, condemned, kept)
