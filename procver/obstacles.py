@@ -1,20 +1,23 @@
-"""What stands in the way of creating versions, found before anything is written."""
+"""What stands in the way of creating versions, found before anything is written; and what they will lack."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from procver.dialects import Call, Database, Row
 from procver.errors import ConflictError, DatabaseError, StalePlanError
-from procver.objects import Name
+from procver.objects import Name, Note
 from procver.plan import Create
 from procver.project.workspace import Project
+
+_SIGNS = re.compile(r"^\s*ADD\s+(?:COUNTER\s+)?SIGNATURE\b", re.IGNORECASE | re.MULTILINE)
 
 
 def refuse(
     database: Database, project: Project, steps: Iterable[Create], roles: Sequence[str]
-) -> None:
+) -> tuple[tuple[str, Note], ...]:
     """Refuse to create what cannot be created here.
 
     Args:
@@ -22,6 +25,9 @@ def refuse(
         project: whose versions.
         steps: what shall be created.
         roles: those that ``[grants]`` names for it.
+
+    Returns:
+        what nobody but a person can do for the new versions, each with the source file that it is about.
 
     Raises:
         DatabaseError: a schema or role is missing.
@@ -35,15 +41,17 @@ def refuse(
         elif step.member is not None:
             wanted[step.member.physical] = step
     if not wanted:
-        return
+        return ()
     names = [
         {**_about(name), "routine": step.kind in ("function", "procedure")}
         for name, step in wanted.items()
     ]
-    taken, schemas, missing = database.read(
+    models = _models(wanted.values())
+    taken, schemas, missing, signed = database.read(
         Call("taken", {"names": names}),
         Call("missing_schemas", {"names": names}),
         Call("missing_roles", {"roles": roles}),
+        Call("signatures", {"names": [_about(name) for name in models]}),
     )
     if schemas:
         schema = _part(project, schemas[0][0])
@@ -59,6 +67,35 @@ def refuse(
         )
     if taken:
         raise _taken(database, project, wanted, taken)
+    return tuple(
+        note
+        for schema, leaf, how in signed
+        for note in _unsigned(project, models[Name(schema, leaf)], how)
+    )
+
+
+def _models(steps: Iterable[Create]) -> dict[Name, Create]:
+    """Return what new versions take after: the version before, or what has carried the logical name until now."""
+    found: dict[Name, Create] = {}
+    for step in steps:
+        if step.member is not None and step.known is None:
+            previous = step.previous
+            if previous is None or previous.usable:
+                found[step.member.name if previous is None else previous.name] = step
+    return found
+
+
+def _unsigned(project: Project, step: Create, how: str) -> Iterator[tuple[str, Note]]:
+    """Yield that a new version lacks the signature of the one before, unless its source gives it one."""
+    assert step.member is not None
+    text, _ = project.sources.text(step.member.name)
+    if not _SIGNS.search(text):
+        model = project.scanner.quote(step.previous.name if step.previous else step.member.name)
+        message = f"{model} is signed, and {step.physical} will not be: a signature is of one text"
+        hint = (
+            f"{how.replace('{name}', step.physical)}, in the source after its definition or by hand"
+        )
+        yield project.sources.by_name[step.member.name].path, Note("unsigned", 1, message, hint)
 
 
 def _taken(

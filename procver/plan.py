@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from procver.contract import Contract, Member
 from procver.errors import ConflictError
 from procver.known import CONDEMNED, Known, KnownRelease, KnownVersion
+from procver.objects import Note
 
 NEW, CHANGED, DEPENDENCY, RESTORED = "new", "changed", "dependency", "restored"
 
@@ -43,6 +44,7 @@ class Plan(NamedTuple):
         removed: ids of versions that only the newest release before it has.
         spared: ids of condemned versions that are needed again.
         replaces: the unactivated release of the same name whose content is replaced.
+        remarks: what a person has to do besides, each with the source file that it is about.
     """
 
     release: str | None
@@ -54,6 +56,7 @@ class Plan(NamedTuple):
     removed: tuple[int, ...]
     spared: tuple[int, ...]
     replaces: KnownRelease | None
+    remarks: tuple[tuple[str, Note], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan in the shape that scripts rely on."""

@@ -13,7 +13,7 @@ from procver.contract import Contract
 from procver.dialects import Call, Database, DdlError
 from procver.errors import DatabaseError, StalePlanError, UsageError
 from procver.known import Known, KnownVersion
-from procver.objects import AFTER, LineIndex, Name
+from procver.objects import AFTER, LineIndex, Name, Note
 from procver.plan import Create, Plan, plan
 from procver.project.config import Config
 from procver.project.sources import Source
@@ -69,8 +69,7 @@ def preview(
     contract = project.draft(locked=locked)
     known = _known(database, project)
     found = plan(contract, known or _nothing(), release, project.digests)
-    _refuse(database, project, found.create)
-    return found, contract
+    return found._replace(remarks=_refuse(database, project, found.create)), contract
 
 
 def publish(
@@ -106,17 +105,19 @@ def publish(
         first = plan(contract, _nothing(), release, project.digests)
         # Another publication may have come before this one just now: then it is read below.
         with contextlib.suppress(StalePlanError):
-            _refuse(database, project, first.create)
+            first = first._replace(remarks=_refuse(database, project, first.create))
         database.install()
         database.enter(project.config.name, project.config.default_schema)
     for _ in range(ROUNDS):
         known = known or read(database, project.config.name)
         assert known is not None  # entered above
         found = plan(contract, known, release, project.digests)
-        first = first or found
         try:
+            remarks = _refuse(database, project, found.create)
+            first = first or found._replace(remarks=remarks)
             _execute(project, database, known, found, contract, progress)
         except StalePlanError:
+            first = first or found
             known = None
             continue
         return Published(first, contract, time.monotonic() - started)
@@ -145,7 +146,6 @@ def _execute(
     progress: Progress | None,
 ) -> None:
     done = known.generation
-    _refuse(database, project, found.create)
     # Before the first version: a number that exists in a database must be in the lock, whatever happens next.
     project.keep_lock()
     if found.create:
@@ -312,12 +312,14 @@ def _fresh(step: Create, project: Project) -> NewVersion:
     )  # fmt: skip
 
 
-def _refuse(database: Database, project: Project, steps: tuple[Create, ...]) -> None:
+def _refuse(
+    database: Database, project: Project, steps: tuple[Create, ...]
+) -> tuple[tuple[str, Note], ...]:
     rules = [
         granted(project.config, s.member.label, s.kind) for s in steps if s.member and not s.known
     ]
     roles = {role for rule in rules for role, *_ in rule or () if role is not None}
-    obstacles.refuse(database, project, steps, sorted(roles))
+    return obstacles.refuse(database, project, steps, sorted(roles))
 
 
 def _same_sort(one: Any, other: Any) -> bool:

@@ -18,6 +18,7 @@ from procver import __version__
 from procver.cli.output import Output, colour, prepare_streams, show_error
 from procver.dialects import Database, connect
 from procver.errors import ProcverError, UsageError
+from procver.objects import Note
 from procver.project.config import target_url
 from procver.project.workspace import Project
 
@@ -144,18 +145,21 @@ class Context:
         """The project in or above the current directory, or ``--project``."""
         return Project.at(self.directory)
 
-    def remarks(self, *, brief: bool = False) -> list[dict[str, Any]]:
+    def remarks(
+        self, more: Sequence[tuple[str, Note]] = (), *, brief: bool = False
+    ) -> list[dict[str, Any]]:
         """Warn of what the scanner left undecided, and return it as JSON-able data.
 
         Args:
-            brief: only say how much there is and where to read it.
+            more: what else is to be said of sources, in full.
+            brief: of the scanner's, only say how much there is and where to read it.
         """
         found = self.project.remarks()
         if brief and found:
             self.output.remark(
                 f"{len(found)} remark(s) on the sources: `procver lock --check` shows them"
             )
-        for path, note in () if brief else found:
+        for path, note in (*(() if brief else found), *more):
             self.output.remark(
                 click.style("warning: ", fg="yellow")
                 + f"{path}:{note.line}: {note.message}\n    {note.hint}"
@@ -168,7 +172,7 @@ class Context:
                 "message": note.message,
                 "hint": note.hint,
             }
-            for path, note in found
+            for path, note in (*found, *more)
         ]
 
     def connect(self) -> Database:

@@ -56,7 +56,7 @@ def lock(context: Context, check: bool, base: str | None) -> None:
 def plan(context: Context, release: str | None) -> None:
     """Show what publish would do, and why each new version is needed."""
     found, _ = preview(context.project, context.connect(), release)
-    document = {**found.as_json(), "remarks": context.remarks()}
+    document = {**found.as_json(), "remarks": context.remarks(found.remarks)}
     context.output.data(document, _plan_lines(found))
 
 
@@ -72,16 +72,18 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
     project, output = context.project, context.output
     if dry_run:
         found, _ = preview(project, context.connect(), release, locked=locked)
-        output.data({**found.as_json(), "seconds": 0.0, "mapping": None}, _plan_lines(found))
+        document = {**found.as_json(), "remarks": context.remarks(found.remarks)}
+        output.data({**document, "seconds": 0.0, "mapping": None}, _plan_lines(found))
         return
     database = context.connect()
     with output.progress(f"publishing {release}") as progress:
         done = publish(project, database, release, locked=locked, progress=progress)
-    context.remarks(brief=True)
+    remarks = context.remarks(done.plan.remarks, brief=True)
     path = project.config.root / project.config.map
     write_atomic(path, _mapping(project.config, release, done.contract, "json"))
     document = {
         **done.plan.as_json(),
+        "remarks": remarks,
         "seconds": round(done.seconds, 3),
         "mapping": project.config.map,
     }

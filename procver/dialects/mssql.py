@@ -174,7 +174,7 @@ class MssqlDatabase:
                     f"SET LOCK_TIMEOUT {QUEUE_TIMEOUT * 1000:.0f};"
                     f" SET TRANSACTION ISOLATION LEVEL {isolation}; BEGIN TRANSACTION"
                 )
-                rows = [self._ask(self._queries[call.query], call.argument) for call in calls]
+                rows = [self._answer(call) for call in calls]
                 self._send("COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
                 return rows
             except pyodbc.Error as error:
@@ -186,6 +186,10 @@ class MssqlDatabase:
                 raise
             _pause(attempt)
         raise AssertionError("unreachable")
+
+    def _answer(self, call: Call) -> list[Row]:
+        query = self._queries[call.query]
+        return self._ask(query, call.argument) if query else []
 
     def note(self, call: Call) -> list[Row]:
         """See `Database.note`."""

@@ -203,3 +203,12 @@ def known(database: MssqlDatabase) -> Callable[[], Known]:
         return found
 
     return read
+
+
+@pytest.fixture
+def shop(tmp_path: Path, place: Place) -> Any:
+    """A type, a view, what reads them, and a procedure apart."""
+    from tests.mssql.shop import TABLES, Shop
+
+    place.sql(TABLES)
+    return Shop(tmp_path, place)

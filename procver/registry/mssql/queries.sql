@@ -79,6 +79,20 @@ WHERE SCHEMA_ID(x.[schema]) IS NULL
 DECLARE @a nvarchar(max) = ?;
 SELECT e.value FROM OPENJSON(@a, '$.roles') e WHERE e.value <> N'public' AND DATABASE_PRINCIPAL_ID(e.value) IS NULL
 
+-- name: signatures (sqlserver)
+-- By what objects are signed: how to sign another one, as text with {name} in it. Needs no registry.
+DECLARE @a nvarchar(max) = ?;
+SELECT x.[schema], x.leaf,
+       N'ADD ' + CASE WHEN s.crypt_type LIKE 'C%' THEN N'COUNTER ' ELSE N'' END + N'SIGNATURE TO {name} BY '
+       + COALESCE(N'CERTIFICATE ' + QUOTENAME(c.name), N'ASYMMETRIC KEY ' + QUOTENAME(k.name), N'the same certificate or key')
+FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128)) x
+JOIN sys.crypt_properties s ON s.class = 1 AND s.major_id = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
+LEFT JOIN sys.certificates c ON c.thumbprint = s.thumbprint
+LEFT JOIN sys.asymmetric_keys k ON k.thumbprint = s.thumbprint
+
+-- name: signatures (babelfish)
+-- Babelfish signs nothing.
+
 -- name: unmanaged_namesakes
 -- Objects that carry the logical name itself: what the team had before procver, whose grants the first version takes over.
 DECLARE @a nvarchar(max) = ?;

@@ -76,6 +76,10 @@ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = x.sche
 SELECT r FROM jsonb_array_elements_text($1::jsonb -> 'roles') r
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles x WHERE x.rolname = r)
 
+-- name: signatures
+-- PostgreSQL signs nothing.
+SELECT NULL, NULL, NULL WHERE $1::jsonb IS NULL
+
 -- name: unmanaged_namesakes
 -- Objects that carry the logical name itself: what the team had before procver, whose grants the first version takes over.
 SELECT DISTINCT p.schema, p.leaf, p.kind FROM procver.parts($1::jsonb -> 'names') p

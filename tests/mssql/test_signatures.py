@@ -1,0 +1,81 @@
+"""A signature is of one text: that a new version lacks it is said before and after it is published."""
+
+from __future__ import annotations
+
+import pytest
+
+from procver.dialects import mssql
+from tests.mssql.shop import Shop
+
+AGAIN = "CREATE PROC dbo.spAlone AS SELECT 43 AS n\n"
+SIGN = "GO\nADD SIGNATURE TO dbo.spAlone BY CERTIFICATE [a {b}]\nGO\n"
+HINT = "ADD SIGNATURE TO dbo.spAlone_2 BY CERTIFICATE [a {b}]"
+
+
+def unsigned(document: dict[str, list[dict[str, str]]]) -> list[dict[str, str]]:
+    return [remark for remark in document["remarks"] if remark["rule"] == "unsigned"]
+
+
+def test_a_new_version_of_a_signed_procedure_is_reported(shop: Shop) -> None:
+    if shop.place.sql("SELECT CAST(SERVERPROPERTY('Babelfish') AS int)") == [(1,)]:
+        pytest.skip("Babelfish signs nothing")
+    shop.place.sql(
+        "CREATE CERTIFICATE [a {b}] ENCRYPTION BY PASSWORD = N'Pr0cver-test' WITH SUBJECT = N'test'"
+    )
+    try:
+        shop.publish("1")
+        shop.place.sql(
+            "ADD SIGNATURE TO dbo.spAlone_1 BY CERTIFICATE [a {b}] WITH PASSWORD = N'Pr0cver-test'"
+        )
+        shop.write(spAlone=AGAIN)
+        (remark,) = unsigned(shop.run("publish", "--release", "2"))
+        assert remark["hint"].startswith(HINT)
+    finally:
+        shop.place.sql("DROP PROCEDURE dbo.spAlone_1")
+        shop.place.sql("DROP CERTIFICATE [a {b}]")
+
+
+@pytest.fixture
+def pretended(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """SQL Server's own question, asked of a table that looks like its view, on whatever server this is."""
+    asked = mssql._queries
+
+    def queries(flavour: str) -> dict[str, str]:
+        text = asked("sqlserver")["signatures"]
+        for view in ("crypt_properties", "certificates"):
+            text = text.replace(f"sys.{view}", f"dbo.{view}")
+        return {**asked(flavour), "signatures": text}
+
+    shop.place.sql(
+        "CREATE TABLE dbo.crypt_properties (class int, major_id int, thumbprint varbinary(32), crypt_type char(4))"
+    )
+    shop.place.sql("CREATE TABLE dbo.certificates (name nvarchar(128), thumbprint varbinary(32))")
+    shop.place.sql("INSERT dbo.certificates (name, thumbprint) VALUES (N'a {b}', 0x01)")
+    monkeypatch.setattr(mssql, "_queries", queries)
+    return shop
+
+
+def test_what_is_signed_is_told_with_the_statement_that_signs_the_next(pretended: Shop) -> None:
+    pretended.publish("1")
+    pretended.place.sql(
+        "INSERT dbo.crypt_properties (class, major_id, thumbprint, crypt_type)"
+        " VALUES (1, OBJECT_ID(N'dbo.spAlone_1'), 0x01, 'SPVC'), (1, OBJECT_ID(N'dbo.vThings_1'), 0x01, 'SPVC')"
+    )
+    pretended.write(spAlone=AGAIN)
+    for words in (("plan",), ("publish", "--release", "2")):
+        (remark,) = unsigned(pretended.run(*words))
+        assert remark["file"] == "sql/spAlone.sql"
+        assert "dbo.spAlone_1 is signed, and dbo.spAlone_2 will not be" in remark["message"]
+        assert remark["hint"].startswith(HINT)
+    assert unsigned(pretended.run("plan")) == [], "nothing is created"
+    pretended.place.sql(
+        "UPDATE dbo.crypt_properties SET major_id = OBJECT_ID(N'dbo.spAlone_2') WHERE major_id = OBJECT_ID(N'dbo.spAlone_1')"
+    )
+    pretended.write(spAlone=AGAIN.replace("43", "44") + SIGN)
+    assert unsigned(pretended.run("plan")) == [], "the source signs it"
+
+
+def test_babelfish_is_not_asked(shop: Shop) -> None:
+    assert shop.run("plan")["remarks"] == []
+    if shop.place.sql("SELECT CAST(SERVERPROPERTY('Babelfish') AS int)") == [(1,)]:
+        assert mssql._queries("babelfish")["signatures"] == ""
