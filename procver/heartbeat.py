@@ -1,32 +1,21 @@
 """In the app: tell the registry which instance runs which release, so that gc keeps what it needs.
 
-Standard library only. What goes wrong is logged, once per run of failures, and never raised into the app.
+Standard library only.
 """
 
 from __future__ import annotations
 
-import logging
-import math
 import os
-import random
 import socket
-import threading
 from typing import TYPE_CHECKING, Any
 
+from procver.background import Background, check_period, told
 from procver.errors import UsageError
 from procver.resolver import mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
-
-_logger = logging.getLogger("procver")
-
-FIRST_RETRY = 1.0
-"""Seconds, about, from a first failure to the next attempt; they double until they are the heartbeat's own."""
-
-_INHERITED: list[Any] = []
-"""Connections of the process that forked this one: they are its own, and even closing them here would disturb it."""
 
 _MSSQL_DRIVERS = ("pymssql", "pytds", "ctds", "mssql_python")
 _GRANTS = {
@@ -92,10 +81,6 @@ class Heartbeat:
                 "the first argument of Heartbeat must be a function that returns a connection",
                 hint="write: Heartbeat(lambda: psycopg.connect(url, connect_timeout=5), ...)",
             )
-        if isinstance(every, bool) or not isinstance(every, (int, float)) or not 0 < every < 1e9:
-            raise UsageError(
-                f"a heartbeat every {every!r} seconds makes no sense", hint="write: every=60"
-            )
         if dialect not in (None, *_GRANTS):
             raise UsageError(
                 f"no dialect {dialect!r}", hint="write dialect='postgresql' or dialect='mssql'"
@@ -108,32 +93,15 @@ class Heartbeat:
             )
         if named and not release.strip():
             raise UsageError("the release's name is empty", hint="see: procver release list")
-        self.every = float(every)
-        self._connect = connect
         self._release = release
         self._instance = None if instance is None else check_instance(instance)
         self._project = project or (None if named else getattr(release, "project", None)) or None
         self._dialect = dialect or (None if named else getattr(release, "dialect", None))
-        self._renew()
-
-    def _renew(self) -> None:
-        """Begin as in a new process."""
-        self._pid = os.getpid()
-        self._lock = threading.RLock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._connection: Any = None
         self._visited: dict[str, None] = {}
-        self._goodbye, self._said = True, False
-        self.failures = 0
-        self.error: Exception | None = None
-
-    def _mine(self) -> None:
-        """Take nothing over from the process that forked this one."""
-        if self._pid != os.getpid():
-            if self._connection is not None:
-                _INHERITED.append(self._connection)
-            self._renew()
+        self._background = Background(
+            connect, self._beat, check_period(every), name="procver-heartbeat", failed=self._failed,
+            recovered=lambda: f"heartbeat of {self.instance} is recorded again", last=self._leave,
+        )  # fmt: skip
 
     @property
     def instance(self) -> str:
@@ -149,8 +117,17 @@ class Heartbeat:
     @property
     def running(self) -> bool:
         """Whether the thread runs, in this process."""
-        self._mine()
-        return self._thread is not None and self._thread.is_alive()
+        return self._background.running
+
+    @property
+    def failures(self) -> int:
+        """How many beats were not recorded since the last one that was."""
+        return self._background.failures
+
+    @property
+    def error(self) -> Exception | None:
+        """What went wrong with the last beat; None if it was recorded."""
+        return self._background.error
 
     def __repr__(self) -> str:
         state = f"{self.failures} failures in a row" if self.failures else "no failure"
@@ -158,35 +135,22 @@ class Heartbeat:
 
     def start(self) -> Self:
         """Beat at once, and from then on, in a daemon thread; does nothing if it runs already."""
-        self._mine()
-        with self._lock:
-            if not self.running or self._stop.is_set():
-                self._stop = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._stop,), name="procver-heartbeat", daemon=True
-                )
-                self._thread.start()
+        self._born()
+        self._background.start()
         return self
 
     def stop(self, timeout: float = 5.0, *, goodbye: bool = True) -> bool:
         """End the thread, and say goodbye, so that this instance keeps no release any more; never raises.
 
         Args:
-            timeout: seconds to wait at most. A server that does not answer is left alone.
+            timeout: seconds to wait at most for the thread. A server that does not answer is left alone.
             goodbye: False keeps the release for as long as ``[gc] idle`` says: for a restart that may take time.
 
         Returns:
             whether all of that was done in time.
         """
-        self._mine()
-        thread = self._thread
-        if thread is None or not thread.is_alive() or thread is threading.current_thread():
-            self._stop.set()
-            return self._end(goodbye)
-        self._goodbye, self._said = goodbye, False
-        self._stop.set()
-        thread.join(timeout)
-        return not thread.is_alive() and self._said
+        self._born()
+        return self._background.stop(timeout, politely=goodbye)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -196,52 +160,25 @@ class Heartbeat:
 
     def beat(self) -> bool:
         """Beat once; return whether it was recorded. Never raises."""
-        self._mine()
-        with self._lock:
-            try:
-                release = self.release
-                self._say(release, leaving=False)
-            except Exception as error:
-                self._failed(error)
-                return False
-            self._visited[release] = None
-            if self.failures:
-                _logger.info("heartbeat of %s is recorded again", self.instance)
-            self.failures, self.error = 0, None
-            return True
+        self._born()
+        return self._background.once()
 
-    def _run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            self.beat()
-            stop.wait(self.pause())
-        if self._stop is stop:  # nobody started another one meanwhile
-            self._said = self._end(self._goodbye)
+    def _born(self) -> None:
+        """Forget where the process that forked this one has been."""
+        if not self._background.mine():
+            self._visited = {}
 
-    def pause(self) -> float:
-        """Return how many seconds to wait until the next beat, from what the last ones came to."""
-        wait = self.every
-        if self.failures:
-            wait = min(wait, FIRST_RETRY * math.ldexp(1, min(self.failures - 1, 60)))
-        return wait * random.uniform(0.8, 1.2)  # so that a fleet does not beat as one
+    def _beat(self, connection: Any) -> None:
+        release = self.release
+        self._say(connection, release, leaving=False)
+        self._visited[release] = None
 
-    def _end(self, goodbye: bool) -> bool:
-        """Leave every release that was named, and close the connection."""
-        with self._lock:
-            try:
-                for release in list(self._visited) if goodbye else ():
-                    self._say(release, leaving=True)
-                    del self._visited[release]
-                return True
-            except Exception as error:
-                _logger.debug("heartbeat of %s could not say goodbye: %s", self.instance, error)
-                return False
-            finally:
-                self._close()
+    def _leave(self, connect: Callable[[], Any]) -> None:
+        for release in list(self._visited):
+            self._say(connect(), release, leaving=True)
+            del self._visited[release]
 
-    def _say(self, release: str, *, leaving: bool) -> None:
-        if self._connection is None:
-            self._connection = self._connect()
-        connection = self._connection
+    def _say(self, connection: Any, release: str, *, leaving: bool) -> None:
         if self._dialect is None:
             self._dialect = _dialect_of(connection)
         sql, parameters = _statement(
@@ -256,26 +193,12 @@ class Heartbeat:
             cursor.close()
         connection.commit()  # of no effect in autocommit mode
 
-    def _failed(self, error: Exception) -> None:
-        """Remember a failure, tell of the first of a run, and take a new connection for the next attempt."""
-        self._close()
-        self.failures += 1
-        self.error = error
-        if self.failures == 1:
-            said = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
-            hint = _hint(error, self._dialect)
-            _logger.warning(
-                "heartbeat of %s was not recorded, gc may take it for gone: %s%s",
-                self.instance, " ".join(said.split()) or type(error).__name__, hint and f"; {hint}",
-            )  # fmt: skip
-
-    def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.close()  # rolls back
-            except Exception:  # it is gone already
-                _logger.debug("a connection could not be closed", exc_info=True)
+    def _failed(self, error: Exception) -> str:
+        hint = _hint(error, self._dialect)
+        return (
+            f"heartbeat of {self.instance} was not recorded, gc may take it for gone: {told(error)}"
+            + (f"; {hint}" if hint else "")
+        )
 
 
 def _statement(

@@ -83,6 +83,15 @@ class KnownInstance(NamedTuple):
     returned_at: datetime | None = None
 
 
+class KnownChannel(NamedTuple):
+    """A name under which apps that follow it find the release to run."""
+
+    name: str
+    release_id: int
+    changed_at: datetime
+    changed_by: str
+
+
 class Membership(NamedTuple):
     """A version is part of every release with ``since <= number < until`` (``until`` None: no end)."""
 
@@ -105,6 +114,7 @@ class Known:
     versions: Mapping[tuple[str, int], KnownVersion]
     releases: tuple[KnownRelease, ...] = ()
     instances: tuple[KnownInstance, ...] = ()
+    channels: tuple[KnownChannel, ...] = ()
     memberships: tuple[Membership, ...] = ()
     requires: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
@@ -182,6 +192,10 @@ class Known:
             found.setdefault(instance.release_id, []).append(instance)
         return found
 
+    def channels_of(self, release: KnownRelease) -> list[str]:
+        """Return the names of the channels that point to a release."""
+        return [channel.name for channel in self.channels if channel.release_id == release.id]
+
     @cached_property
     def latest(self) -> dict[str, KnownInstance]:
         """By instance, what was heard from it last, wherever that was."""
@@ -222,9 +236,9 @@ class Known:
         ]
 
     def is_live(self, release: KnownRelease, idle: timedelta) -> bool:
-        """Return whether a release is activated and not retired, or has a living instance."""
+        """Return whether a release is activated and not retired, or has a living instance or a channel."""
         declared = release.activated_at is not None and release.retired_at is None
-        return declared or bool(self.living(release, idle))
+        return declared or bool(self.living(release, idle) or self.channels_of(release))
 
     def state(self, release: KnownRelease, idle: timedelta) -> str:
         """Return ``published``, ``live`` or ``retired``."""

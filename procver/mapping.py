@@ -33,12 +33,25 @@ class Formatter(Protocol):
     """Writes a mapping in one format."""
 
     def __call__(
-        self, release: str, dialect: str, objects: Iterable[Mapped], *, default_schema: str
+        self,
+        release: str,
+        dialect: str,
+        objects: Iterable[Mapped],
+        *,
+        default_schema: str,
+        project: str = "",
     ) -> str:
         """Return the mapping of ``release`` as text."""
 
 
-def to_json(release: str, dialect: str, objects: Iterable[Mapped], *, default_schema: str) -> str:
+def to_json(
+    release: str,
+    dialect: str,
+    objects: Iterable[Mapped],
+    *,
+    default_schema: str,
+    project: str = "",
+) -> str:
     """Return the mapping file that `procver.resolver.Resolver.load` reads.
 
     Args:
@@ -46,6 +59,7 @@ def to_json(release: str, dialect: str, objects: Iterable[Mapped], *, default_sc
         dialect: ``postgresql`` or ``mssql``.
         objects: one row per object, in any order.
         default_schema: the schema that a bare name means, unquoted.
+        project: the project's name in the registry, which heartbeats need; left out when empty.
 
     Returns:
         JSON, sorted by name, indented by 2, with a final newline; not escaped to ASCII.
@@ -57,14 +71,22 @@ def to_json(release: str, dialect: str, objects: Iterable[Mapped], *, default_sc
         for name, kind, version, physical, fingerprint in sorted(objects)
     ]
     body = "{\n" + ",\n".join(rows) + "\n  }" if rows else "{}"
+    owner = f'  "project": {text(project)},\n' if project else ""
     return (
-        f'{{\n  "procver": {FORMAT},\n  "release": {text(release)},\n'
+        f'{{\n  "procver": {FORMAT},\n{owner}  "release": {text(release)},\n'
         f'  "dialect": {text(dialect)},\n  "default_schema": {text(default_schema)},\n'
         f'  "objects": {body}\n}}\n'
     )
 
 
-def to_python(release: str, dialect: str, objects: Iterable[Mapped], *, default_schema: str) -> str:
+def to_python(
+    release: str,
+    dialect: str,
+    objects: Iterable[Mapped],
+    *,
+    default_schema: str,
+    project: str = "",
+) -> str:
     """Return a Python module: a constant per object, RELEASE and MAPPING.
 
     Two names that would give the same constant both get a suffix made from the name itself, so
@@ -75,6 +97,7 @@ def to_python(release: str, dialect: str, objects: Iterable[Mapped], *, default_
         dialect: ``postgresql`` or ``mssql``.
         objects: one row per object, in any order.
         default_schema: the schema that a bare name means, unquoted.
+        project: the project's name in the registry, which heartbeats need; left out when empty.
     """
     text = encode_basestring  # what JSON leaves in a string means the same in Python
     rows = sorted(objects)
@@ -94,6 +117,7 @@ def to_python(release: str, dialect: str, objects: Iterable[Mapped], *, default_
         *([""] if rows else []),
         "MAPPING: dict[str, Any] = {",
         f'    "procver": {FORMAT},',
+        *([f'    "project": {text(project)},'] if project else []),
         '    "release": RELEASE,',
         f'    "dialect": {text(dialect)},',
         f'    "default_schema": {text(default_schema)},',

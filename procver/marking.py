@@ -78,7 +78,9 @@ def release_roots(known: Known, policy: Policy) -> dict[str, Root]:
     for release in known.releases:
         subject = f"release {release.name}"
         living = known.living(release, policy.idle)
-        if release.activated_at is not None and release.retired_at is None:
+        if channels := known.channels_of(release):
+            roots[release.name] = Root(subject, f"channel {', '.join(channels)}")
+        elif release.activated_at is not None and release.retired_at is None:
             roots[release.name] = Root(subject, "live")
         elif living:
             roots[release.name] = Root(subject, f"instance {living[0].name} is on it")

@@ -9,7 +9,15 @@ from typing import NamedTuple
 from procver.dialects import Call, Database, DdlError, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError, UsageError
 from procver.heartbeat import check_instance
-from procver.known import CONDEMNED, DROPPED, MOVING, Known, KnownRelease, KnownVersion
+from procver.known import (
+    CONDEMNED,
+    DROPPED,
+    MOVING,
+    Known,
+    KnownChannel,
+    KnownRelease,
+    KnownVersion,
+)
 from procver.marking import Policy, drop_order
 from procver.plan import restoration
 from procver.project.workspace import Project
@@ -22,7 +30,7 @@ class Changed(NamedTuple):
     """What a change of a release's life came to.
 
     ``state`` is what the release is now; ``restored`` and ``freed`` list physical names; ``kept_by`` lists
-    instances that keep a retired release live; ``moved_from`` is the release the named instance was on.
+    instances that keep a retired release live; ``moved_from`` is the release the named instance or channel was on.
     """
 
     release: str
@@ -75,9 +83,10 @@ def activate(
     name: str,
     *,
     instance: str | None = None,
+    channel: str | None = None,
     restore: bool = False,
 ) -> Changed:
-    """Declare that a release is deployed, everywhere or on one instance.
+    """Declare that a release is deployed: everywhere, on one instance, or wherever a channel is followed.
 
     Raises:
         UsageError: there is no such release.
@@ -85,6 +94,8 @@ def activate(
     """
     if instance is not None:
         check_instance(instance)
+    if channel is not None:
+        check_channel(channel)
     for _ in range(ROUNDS):
         known = known_of(project, database)
         release = find_release(known, name)
@@ -103,17 +114,23 @@ def activate(
             "project_id": known.project_id,
             "release_id": release.id,
             "instance": instance,
+            "channel": channel,
         }
+        pointed = next((c.release_id for c in known.channels if c.name == channel), None)
         former = next((i for i in known.instances if i.name == instance and i.declared_at), None)
         active = release.activated_at is not None and release.retired_at is None
-        if active and instance is None and not steps and not spared:
+        settled = instance is None and (channel is None or pointed == release.id)
+        if active and settled and not steps and not spared:
             return Changed(name, "live")
         unit = Unit(
             (
                 Call("activate", about),
                 *([Call("place_instance", about)] if instance else []),
+                *([Call("point_channel", about)] if channel else []),
                 *sparing(database, known, spared, name),
-                writing.log(known.project_id, "activate", name, {"instance": instance}),
+                writing.log(known.project_id, "activate", name, {"instance": instance})
+                if channel is None
+                else writing.log(known.project_id, "channel", name, {"channel": channel}),
             )
         )
         try:
@@ -122,11 +139,8 @@ def activate(
                 pass
         except StalePlanError:
             continue
-        moved = (
-            next(r.name for r in known.releases if r.id == former.release_id)
-            if former and former.release_id != release.id
-            else None
-        )
+        left = former.release_id if former else pointed
+        moved = next((r.name for r in known.releases if r.id == left and r != release), None)
         return Changed(name, "live", tuple(s.physical for s in steps), moved_from=moved)
     raise _contended()
 
@@ -141,6 +155,7 @@ def retire(
 
     Raises:
         UsageError: there is no such release, it was never activated, or the instance is not on it.
+        ConflictError: a channel points to it.
     """
     if instance is not None:
         check_instance(instance)
@@ -165,17 +180,23 @@ def retire(
             here is not None and known.latest.get(here.name) == here and known.heard(here, MOVING)
         )
         kept_by = (*others, *([instance] if beats and instance else []))
-        state = "live" if kept_by else "retired"
+        state = "live" if kept_by or known.channels_of(release) else "retired"
         about = {
             "project_id": known.project_id,
             "release_id": release.id,
             "instance": instance,
             "beats": beats,
         }
+        channels = known.channels_of(release)
+        if channels and instance is None:
+            raise ConflictError(
+                f"channel {', '.join(channels)} points to release {name}: apps that follow it run it",
+                hint=f"point it to another one first: procver release channel {quote(channels[0])} NAME",
+            )
         steps: list[Call] = []
         if here is not None and not (beats and here.declared_at is None):
             steps.append(Call("remove_instance", about))
-        if release.retired_at is None and (instance is None or not others):
+        if release.retired_at is None and not channels and (instance is None or not others):
             steps.append(Call("retire", about))
         if not steps:
             return Changed(name, state, kept_by=kept_by)
@@ -186,6 +207,61 @@ def retire(
         except StalePlanError:
             continue
         return Changed(name, state, kept_by=kept_by)
+    raise _contended()
+
+
+def check_channel(name: str) -> None:
+    """Refuse a channel name that could not be printed or typed again.
+
+    Raises:
+        UsageError: it is empty, longer than 200 characters, begins like an option, or holds blanks at its ends
+            or control characters.
+    """
+    plain = name.isprintable() and name == name.strip() and not name.startswith("-")
+    if not name or len(name) > 200 or not plain:
+        raise UsageError(
+            f"{name!r} cannot be a channel name",
+            hint="use 1 to 200 printable characters, such as: stable",
+        )
+
+
+def find_channel(known: Known, name: str) -> KnownChannel:
+    """Return a channel by name.
+
+    Raises:
+        UsageError: there is no such channel; the nearest names are in the hint.
+    """
+    for channel in known.channels:
+        if channel.name == name:
+            return channel
+    near = difflib.get_close_matches(name, [c.name for c in known.channels], 3, 0.5)
+    raise UsageError(
+        f"no channel {name!r} in this database",
+        hint=f"did you mean {' or '.join(near)}?"
+        if near
+        else f"`procver release channel {quote(name)} RELEASE` makes it",
+    )
+
+
+def remove_channel(project: Project, database: Database, name: str) -> str:
+    """Remove a channel and return the release that it pointed to, which stays active. Apps that follow it stay on it.
+
+    Raises:
+        UsageError: there is no such channel.
+    """
+    for _ in range(ROUNDS):
+        known = known_of(project, database)
+        channel = find_channel(known, name)
+        release = next(r.name for r in known.releases if r.id == channel.release_id)
+        about = {"project_id": known.project_id, "channel": name}
+        line = writing.log(known.project_id, "channel", release, {"channel": name, "removed": True})
+        try:
+            unit = Unit((Call("remove_channel", about), line))
+            for _ in database.run(known.project_id, known.generation, [unit]):
+                pass
+        except StalePlanError:
+            continue
+        return release
     raise _contended()
 
 

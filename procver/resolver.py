@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Self
 
+    from procver.following import Following
+
 FORMAT = 1
 """The newest mapping format that this resolver reads."""
 
@@ -31,9 +33,10 @@ class Resolver(Mapping[str, str]):
         release: name of the release.
         dialect: ``postgresql`` or ``mssql``.
         default_schema: the schema that a bare name means.
+        project: the project that the release belongs to; empty where that is not known.
     """
 
-    __slots__ = ("_known", "_objects", "default_schema", "dialect", "release")
+    __slots__ = ("_known", "_objects", "default_schema", "dialect", "project", "release")
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Resolver(Mapping[str, str]):
         objects: Mapping[str, tuple[str, str]],
         *,
         default_schema: str = "",
+        project: str = "",
     ) -> None:
         """Make a resolver of rows; most apps want `load` or `from_database`.
 
@@ -50,10 +54,12 @@ class Resolver(Mapping[str, str]):
             dialect: ``postgresql`` or ``mssql``.
             objects: kind and physical name by logical name.
             default_schema: the schema that a bare name means; none when empty.
+            project: the project that the release belongs to; empty where that is not known.
         """
         self.release = release
         self.dialect = dialect
         self.default_schema = default_schema
+        self.project = project
         self._objects = objects
         self._known = _Known(objects, default_schema, ignore_case=dialect == "mssql")
 
@@ -107,20 +113,7 @@ class Resolver(Mapping[str, str]):
             "SELECT project, dialect, default_schema, name, kind, physical"
             f" FROM procver.mapping WHERE release = {mark_of(connection)}"
         )
-        try:
-            rows = _query(connection, query, release)
-        except DatabaseError as error:
-            if error.sqlstate == "42501":
-                error.hint = "grant this role USAGE on schema procver and SELECT on procver.mapping"
-            babelfish = (
-                'procver.mapping" does not exist' in error.message
-            )  # it sends no state for this
-            if error.sqlstate not in ("42P01", "42S02") and not babelfish:
-                raise
-            raise UsageError(
-                "this database has no procver registry",
-                hint="check the connection's database, or publish first: procver publish",
-            ) from error
+        rows = ask(connection, query, release, "procver.mapping")
         rows = [row for row in rows if project in (None, row[0])]
         if not rows:
             where = "here" if project is None else f"of project {project!r} here"
@@ -132,7 +125,8 @@ class Resolver(Mapping[str, str]):
                 hint="say which: Resolver.from_database(connection, release=..., project=...)",
             )
         objects = {name: (kind, physical) for _, _, _, name, kind, physical in rows}
-        return cls(release, rows[0][1], objects, default_schema=rows[0][2] or "")
+        owner, dialect, schema = rows[0][:3]
+        return cls(release, dialect, objects, default_schema=schema or "", project=owner)
 
     @classmethod
     def _read(cls, document: Any, what: str) -> Self:
@@ -148,8 +142,14 @@ class Resolver(Mapping[str, str]):
             objects = {
                 name: (row["kind"], row["physical"]) for name, row in document["objects"].items()
             }
-            schema = document.get("default_schema", "")
-            return cls(document["release"], document["dialect"], objects, default_schema=schema)
+            schema, project = (document.get(key, "") for key in ("default_schema", "project"))
+            return cls(
+                document["release"],
+                document["dialect"],
+                objects,
+                default_schema=schema,
+                project=project,
+            )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise UsageError(f"{what} is no procver mapping: {why}", hint=_REMAKE) from error
@@ -173,6 +173,32 @@ class Resolver(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"<Resolver of release {self.release!r}: {len(self)} objects>"
+
+    @staticmethod
+    def follow(
+        connection: Any,
+        channel: str,
+        *,
+        project: str | None = None,
+        every: float | None = None,
+    ) -> Following:
+        """Return a resolver that switches to another release when a channel does: ``procver release channel``.
+
+        Args:
+            connection: a DB-API connection that `Following.refresh` may use; or a function that returns a new one.
+            channel: the channel's name.
+            project: the project it belongs to; needed only where two in one database have a channel of that name.
+            every: seconds, about, between two looks by a thread; None: only `Following.refresh` looks. The thread
+                needs a function for ``connection``.
+
+        Raises:
+            UsageError: the channel is unknown or ambiguous, or an argument makes no sense.
+            FindingsError: versions of the channel's release are missing.
+            DatabaseError: the database refused the query, or could not be reached.
+        """
+        from procver.following import Following
+
+        return Following(connection, channel, project=project, every=every)
 
     def verify(self, connection: Any) -> None:
         """Check in one query that every version of this release is in the database.
@@ -301,6 +327,27 @@ def mark_of(connection: Any, otherwise: str = "%s") -> str:
         if style is not None:
             return {"qmark": "?", "numeric": ":1", "named": ":name"}.get(style, "%s")
     return otherwise
+
+
+def ask(connection: Any, query: str, argument: str, view: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query on one of the registry's views.
+
+    Raises:
+        UsageError: the database has no registry.
+        DatabaseError: the database refused the query.
+    """
+    try:
+        return _query(connection, query, argument)
+    except DatabaseError as error:
+        if error.sqlstate == "42501":
+            error.hint = f"grant this role USAGE on schema procver and SELECT on {view}"
+        babelfish = f'{view}" does not exist' in error.message  # it sends no state for this
+        if error.sqlstate not in ("42P01", "42S02") and not babelfish:
+            raise
+        raise UsageError(
+            "this database has no procver registry",
+            hint="check the connection's database, or publish first: procver publish",
+        ) from error
 
 
 def _query(connection: Any, query: str, argument: str) -> list[tuple[Any, ...]]:

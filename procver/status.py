@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from procver.dialects import Call, Database
-from procver.known import Known, KnownInstance, KnownRelease
+from procver.known import Known, KnownChannel, KnownInstance, KnownRelease
 from procver.marking import release_roots
 from procver.project.workspace import Project
 from procver.releases import policy_of, unpublished
@@ -97,10 +97,11 @@ def status(project: Project, database: Database) -> Status:
         raise unpublished(project)
     name = project.config.name
     about = {"project": name}
-    projects, releases, instances, now, last = database.read(
+    projects, releases, instances, channels, now, last = database.read(
         Call("project", about),
         Call("releases", about),
         Call("instances", about),
+        Call("channels", about),
         Call("now", about),
         Call("last_collection", about),
     )
@@ -114,6 +115,7 @@ def status(project: Project, database: Database) -> Status:
         versions={},
         releases=tuple(KnownRelease(*row) for row in releases),
         instances=tuple(KnownInstance(*row) for row in instances),
+        channels=tuple(KnownChannel(*row) for row in channels),
     )
     policy = policy_of(project)
     roots = release_roots(known, policy)

@@ -39,6 +39,7 @@ def _about(
         "published_by": release.published_by,
         "activated_at": _time(release.activated_at),
         "retired_at": _time(release.retired_at),
+        "channels": known.channels_of(release),
         "instances": [
             {
                 "name": i.name,
@@ -108,6 +109,7 @@ def show(context: Context, name: str) -> None:
         f"release {name}: {document['state']}",
         f"  published {_short(release.published_at)} by {release.published_by}",
         f"  activated {_short(release.activated_at)}, retired {_short(release.retired_at)}",
+        *(f"  channel {channel} points to it" for channel in document["channels"]),
         *(
             f"  instance {i.name}, declared {_short(i.declared_at)}, last heard from {_short(i.last_seen_at)}"
             + (f", left {_short(i.left_at)}" if i.left_at else "")
@@ -160,6 +162,60 @@ def retire(context: Context, name: str, instance: str | None) -> None:
     """Declare that a release is no longer deployed: gc may collect what only it needs."""
     done = releases.retire(context.project, context.connect(), name, instance=instance)
     _say(context, done, instance=instance, kept_by=list(done.kept_by))
+
+
+@release_command.command()
+@command()
+@click.argument("channel", required=False)
+@click.argument("name", metavar="RELEASE", required=False)
+@click.option("--restore", is_flag=True, help="Re-create versions of RELEASE that were collected.")
+@click.option("--remove", is_flag=True, help="Remove the channel; its release stays active.")
+def channel(
+    context: Context, channel: str | None, name: str | None, restore: bool, remove: bool
+) -> None:
+    """Show where channels point to; point one to a release, which activates that."""
+    if (remove and (channel is None or name)) or (restore and (name is None or remove)):
+        raise UsageError(
+            "--remove takes a channel alone, and --restore a channel and a release",
+            hint="see: procver release channel --help",
+        )
+    database = context.connect()
+    if channel is not None and name is not None:
+        done = releases.activate(context.project, database, name, channel=channel, restore=restore)
+        document = {
+            "channel": channel,
+            "release": done.release,
+            "moved_from": done.moved_from,
+            "restored": list(done.restored),
+        }
+        lines = [f"channel {channel} points to release {name}"]
+        if done.moved_from:
+            lines.append(
+                f"  it pointed to release {done.moved_from}, which stays live until it is retired"
+            )
+        lines += [f"  restored {physical}" for physical in done.restored]
+        context.output.data(document, lines)
+        return
+    if channel is not None and remove:
+        former = releases.remove_channel(context.project, database, channel)
+        line = f"channel {channel} is removed; release {former} stays active"
+        context.output.data({"channel": channel, "release": None, "moved_from": former}, [line])
+        return
+    known = known_of(context.project, database)
+    chosen = known.channels if channel is None else [releases.find_channel(known, channel)]
+    names = {release.id: release.name for release in known.releases}
+    rows = [(c.name, names[c.release_id], _short(c.changed_at), c.changed_by) for c in chosen]
+    listed = [
+        {
+            "channel": c.name,
+            "release": names[c.release_id],
+            "changed_at": _time(c.changed_at),
+            "changed_by": c.changed_by,
+        }
+        for c in chosen
+    ]
+    head = ("CHANNEL", "RELEASE", "CHANGED", "BY")
+    context.output.data({"channels": listed}, table(head, rows) if rows else ["no channels"])
 
 
 @release_command.command()

@@ -119,7 +119,11 @@ def map_(context: Context, release: str, form: str, path: str | None) -> None:
 
 def _mapping(config: Config, release: str, contract: Contract, form: str) -> str:
     return mapping.FORMATS[form](
-        release, config.dialect, contract.mapped(), default_schema=config.default_schema
+        release,
+        config.dialect,
+        contract.mapped(),
+        default_schema=config.default_schema,
+        project=config.name,
     )
 
 

@@ -9,6 +9,7 @@ Action = Literal[
     "publish",
     "activate",
     "retire",
+    "channel",
     "discard",
     "condemn",
     "quarantine",

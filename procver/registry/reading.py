@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from procver.dialects import Call, Database
-from procver.known import Known, KnownInstance, KnownRelease, KnownVersion, Membership
+from procver.known import Known, KnownChannel, KnownInstance, KnownRelease, KnownVersion, Membership
 from procver.objects import Kind, Name
 
 KINDS = {kind.value: kind for kind in Kind}
@@ -16,11 +16,12 @@ def read(database: Database, project: str) -> Known | None:
         DatabaseError: the registry cannot be read.
     """
     about = {"project": project}
-    projects, versions, releases, instances, memberships, now = database.read(
+    projects, versions, releases, instances, channels, memberships, now = database.read(
         Call("project", about),
         Call("versions", about),
         Call("releases", about),
         Call("instances", about),
+        Call("channels", about),
         Call("memberships", about),
         Call("now", about),
     )
@@ -53,6 +54,7 @@ def read(database: Database, project: str) -> Known | None:
         versions=known,
         releases=tuple(KnownRelease(*row) for row in releases),
         instances=tuple(KnownInstance(*row) for row in instances),
+        channels=tuple(KnownChannel(*row) for row in channels),
         memberships=tuple(Membership(*row) for row in memberships),
         requires=requirements,
     )

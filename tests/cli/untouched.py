@@ -26,6 +26,7 @@ _TABLES = (
     "release",
     "membership",
     "instance",
+    "channel",
     "event",
     "collection",
     "upgrade",

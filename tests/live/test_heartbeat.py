@@ -15,7 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from procver import Heartbeat, Resolver, UsageError, heartbeat
+from procver import Heartbeat, UsageError, background
+from procver.background import Background
 from tests.live.conftest import THINGS
 from tests.workshop import Workshop
 
@@ -413,7 +414,7 @@ class Door:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "FIRST_RETRY", 0.01)
+    monkeypatch.setattr(background, "FIRST_RETRY", 0.01)
 
 
 @pytest.fixture(params=[{}, {"autocommit": True}, {"row_factory": psycopg.rows.dict_row}])
@@ -616,10 +617,9 @@ def test_arguments_that_make_no_sense(arguments: Any, options: Any, says: str) -
 
 
 def test_pauses_grow_up_to_the_period_and_are_not_in_step() -> None:
-    heart = Heartbeat(print, "1", every=60)
+    heart = Background(print, print, 60, name="x", failed=str, recovered=str)
     assert all(48 <= heart.pause() <= 72 for _ in range(100))
     assert len({heart.pause() for _ in range(10)}) > 1
     for failures, most in ((1, 1.2), (2, 2.4), (5, 19.2), (50, 72), (5000, 72)):
         heart.failures = failures
         assert 0 < heart.pause() <= most
-    assert isinstance(Resolver, type)

@@ -89,7 +89,16 @@ class Place:
 
     def clear(self) -> None:
         """Drop all that a test made, and empty the registry."""
-        tables = ("usage", "collection", "event", "instance", "membership", "release", "version")
+        tables = (
+            "usage",
+            "collection",
+            "event",
+            "instance",
+            "channel",
+            "membership",
+            "release",
+            "version",
+        )
         for table in (*tables, "project"):
             self.sql(f"DELETE FROM procver.{table}")
         self.sql("DELETE FROM procver.upgrade WHERE number > 50")

@@ -51,6 +51,22 @@ def test_json_is_pinned():
     )
 
 
+def test_the_project_is_named_where_it_is_known():
+    document = json.loads(to_json("r1", "postgresql", ROWS, default_schema="public", project='s"1'))
+    assert list(document) == [
+        "procver",
+        "project",
+        "release",
+        "dialect",
+        "default_schema",
+        "objects",
+    ]
+    assert Resolver.from_mapping(document).project == 's"1'
+    scope = run(to_python("r1", "postgresql", ROWS, default_schema="public", project='s"1'))
+    assert scope["MAPPING"] == document
+    assert Resolver.from_mapping({**document, "project": ""}).project == ""
+
+
 @pytest.mark.parametrize("rows", [[], ROWS, HOSTILE], ids=["none", "plain", "hostile"])
 def test_json_is_what_the_standard_library_would_write(rows):
     text = to_json('r"1\n', "postgresql", rows, default_schema='p"')

@@ -87,6 +87,18 @@ CREATE TABLE procver.instance (
 GO
 CREATE INDEX instance_release ON procver.instance (release_id);
 GO
+-- A name under which apps that follow it find the release to run. Only an active release is pointed to.
+CREATE TABLE procver.channel (
+    project_id      int NOT NULL REFERENCES procver.project (id),
+    name            nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    release_id      bigint NOT NULL REFERENCES procver.release (id),
+    changed_at      datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
+    changed_by      nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
+    PRIMARY KEY (project_id, name)
+);
+GO
+CREATE INDEX channel_target ON procver.channel (release_id);
+GO
 CREATE TABLE procver.event (
     id              bigint IDENTITY(1, 1) NOT NULL PRIMARY KEY,
     project_id      int NOT NULL REFERENCES procver.project (id),
@@ -143,6 +155,13 @@ JOIN procver.project p ON p.id = r.project_id
 JOIN procver.membership m ON m.project_id = r.project_id
                          AND m.since <= r.number AND (m.until IS NULL OR m.until > r.number)
 JOIN procver.version v ON v.id = m.version_id;
+GO
+-- What an app that follows a channel asks for.
+CREATE VIEW procver.channel_release AS
+SELECT p.name AS project, c.name AS channel, r.name AS release, r.id AS release_id, c.changed_at
+FROM procver.channel c
+JOIN procver.project p ON p.id = c.project_id
+JOIN procver.release r ON r.id = c.release_id;
 GO
 -- Opens the one writing transaction of a project, if nothing was written since its plan was made.
 CREATE PROCEDURE procver.hold @project int, @expected bigint, @patience int AS

@@ -39,6 +39,14 @@ JOIN procver.project p ON p.id = i.project_id
 WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
 ORDER BY i.name, i.release_id
 
+-- name: channels
+DECLARE @a nvarchar(max) = ?;
+SELECT c.name, c.release_id, c.changed_at, c.changed_by
+FROM procver.channel c
+JOIN procver.project p ON p.id = c.project_id
+WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+ORDER BY c.name
+
 -- name: memberships
 DECLARE @a nvarchar(max) = ?;
 SELECT m.version_id, m.since, m.until
@@ -516,6 +524,23 @@ IF JSON_VALUE(@a, '$.beats') = N'true'
 ELSE
     DELETE FROM procver.instance
     WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release
+
+-- name: point_channel
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @name nvarchar(200) = JSON_VALUE(@a, '$.channel'),
+        @release bigint = CAST(JSON_VALUE(@a, '$.release_id') AS bigint);
+UPDATE procver.channel SET release_id = @release, changed_at = SYSUTCDATETIME(), changed_by = ORIGINAL_LOGIN()
+WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2;
+IF @@ROWCOUNT = 0
+    INSERT procver.channel (project_id, name, release_id) VALUES (@project, @name, @release)
+
+-- name: remove_channel
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DELETE FROM procver.channel
+WHERE project_id = CAST(JSON_VALUE(@a, '$.project_id') AS int)
+  AND name = JSON_VALUE(@a, '$.channel') COLLATE Latin1_General_100_BIN2
 
 -- name: require_silence
 -- The last step of a drop: since the plan was made no instance was heard from on a release that it took for dead. Heartbeats

@@ -79,6 +79,17 @@ CREATE TABLE procver.instance (
 ) WITH (fillfactor = 50);                       -- a heartbeat is then written beside the one before it
 CREATE INDEX instance_release ON procver.instance (release_id);
 
+-- A name under which apps that follow it find the release to run. Only an active release is pointed to.
+CREATE TABLE procver.channel (
+    project_id      int NOT NULL REFERENCES procver.project,
+    name            text NOT NULL,
+    release_id      bigint NOT NULL REFERENCES procver.release,
+    changed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    changed_by      text NOT NULL DEFAULT session_user,
+    PRIMARY KEY (project_id, name)
+);
+CREATE INDEX channel_target ON procver.channel (release_id);
+
 CREATE TABLE procver.event (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     project_id      int NOT NULL REFERENCES procver.project,
@@ -145,6 +156,13 @@ JOIN procver.project p ON p.id = r.project_id
 JOIN procver.membership m ON m.project_id = r.project_id
                          AND m.since <= r.number AND (m.until IS NULL OR m.until > r.number)
 JOIN procver.version v ON v.id = m.version_id;
+
+-- What an app that follows a channel asks for.
+CREATE VIEW procver.channel_release AS
+SELECT p.name AS project, c.name AS channel, r.name AS release, r.id AS release_id, c.changed_at
+FROM procver.channel c
+JOIN procver.project p ON p.id = c.project_id
+JOIN procver.release r ON r.id = c.release_id;
 
 -- Opens the one writing transaction of a project, if nothing was written since its plan was made.
 CREATE FUNCTION procver.hold(project int, expected bigint) RETURNS void

@@ -33,6 +33,13 @@ JOIN procver.project p ON p.id = i.project_id
 WHERE p.name = $1::jsonb ->> 'project'
 ORDER BY i.name, i.release_id
 
+-- name: channels
+SELECT c.name, c.release_id, c.changed_at, c.changed_by
+FROM procver.channel c
+JOIN procver.project p ON p.id = c.project_id
+WHERE p.name = $1::jsonb ->> 'project'
+ORDER BY c.name
+
 -- name: memberships
 SELECT m.version_id, m.since, m.until
 FROM procver.membership m
@@ -297,6 +304,16 @@ WITH about AS (
 )
 UPDATE procver.instance i SET declared_at = NULL FROM about a
 WHERE i.project_id = a.project_id AND i.name = a.name AND i.release_id = a.release_id AND a.beats
+
+-- name: point_channel
+INSERT INTO procver.channel (project_id, name, release_id)
+VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'channel', ($1::jsonb ->> 'release_id')::bigint)
+ON CONFLICT (project_id, name) DO UPDATE
+SET release_id = excluded.release_id, changed_at = clock_timestamp(), changed_by = session_user
+
+-- name: remove_channel
+DELETE FROM procver.channel
+WHERE project_id = ($1::jsonb ->> 'project_id')::int AND name = $1::jsonb ->> 'channel'
 
 -- name: require_silence
 SELECT procver.require_silence(($1::jsonb ->> 'project_id')::int, make_interval(secs => ($1::jsonb ->> 'idle')::double precision),
