@@ -226,13 +226,21 @@ class Resolver(Mapping[str, str]):
         if not rows:
             return
         missing = [wanted[row[0]][2] for row in sorted(rows)]
+        hidden = next((row[1] for row in rows if row[1]), None)
         shown = ", ".join(missing[:10])
         if len(missing) > 10:
             shown += f" and {len(missing) - 10} more"
+        hint = (
+            "check the connection's database; publish the release to it, or bring its versions"
+            f" back with: procver release activate {self.release} --restore"
+        )
+        if hidden is not None:
+            hint = (
+                "this login sees only what it has a right on:"
+                f" GRANT VIEW DEFINITION ON SCHEMA::{hidden} to it; if they are gone indeed, {hint}"
+            )
         raise FindingsError(
-            f"release {self.release!r} needs versions that this database lacks: {shown}",
-            hint="check the connection's database; publish the release to it, or bring its versions"
-            f" back with: procver release activate {self.release} --restore",
+            f"release {self.release!r} needs versions that this database lacks: {shown}", hint=hint
         )
 
 
@@ -281,7 +289,7 @@ class _Known(dict[str, str]):
 
 _VERIFY = {
     "postgresql": """
-SELECT w.at FROM json_to_recordset({}::json)
+SELECT w.at, NULL FROM json_to_recordset({}::json)
     AS w(at int, kind text, physical text, schema text, leaf text)
 WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -293,7 +301,10 @@ AND NOT EXISTS (
     AND w.kind = CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized_view' END)
 """,
     "mssql": """
-SELECT w.at FROM OPENJSON({}) WITH (at int, kind varchar(20), physical nvarchar(600)) AS w
+SELECT w.at, CASE WHEN SERVERPROPERTY('Babelfish') = 1 THEN NULL WHEN COALESCE(
+    HAS_PERMS_BY_NAME(QUOTENAME(PARSENAME(w.physical, 2)), 'SCHEMA', 'VIEW DEFINITION'), 1) = 0
+    THEN QUOTENAME(PARSENAME(w.physical, 2)) END AS hidden
+FROM OPENJSON({}) WITH (at int, kind varchar(20), physical nvarchar(600)) AS w
 LEFT JOIN sys.objects o ON o.object_id = OBJECT_ID(w.physical)
 WHERE CASE WHEN w.kind = 'table_type' AND TYPE_ID(w.physical) IS NOT NULL THEN 1
     WHEN w.kind = 'procedure' AND o.type = 'P' THEN 1

@@ -15,7 +15,7 @@ from procver.evidence import evidence_against
 from procver.known import Known
 from procver.registry import reading, writing
 from procver.registry.writing import NewVersion
-from procver.resolver import Resolver
+from procver.resolver import _VERIFY, Resolver
 from tests.mssql.conftest import Place
 from tests.mssql.versions import COUNT, FIND, VIEW, things, version
 
@@ -454,4 +454,30 @@ def test_an_app_resolves_and_verifies(
         FindingsError, match=r"dbo\.Wanted_1, dbo\.spFind_1|dbo\.spFind_1, dbo\.Wanted_1"
     ):
         resolver.verify(connection)
+    connection.close()
+
+
+def test_a_login_that_may_not_see_a_version_is_told_so(
+    place: Place, database: MssqlDatabase, known: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(database, known(), things())
+    resolver = Resolver("1", "mssql", {"dbo.gone": ("procedure", "dbo.gone_1")})
+    connection = place.plain()
+    with pytest.raises(FindingsError) as refused:
+        resolver.verify(connection)
+    assert "VIEW DEFINITION" not in str(refused.value.hint), "it sees all: what lacks is gone"
+    if database.server.babelfish:  # which answers no to all that is asked of VIEW DEFINITION
+        query = _VERIFY["mssql"].replace("SERVERPROPERTY('Babelfish') = 1", "1 = 0")
+        monkeypatch.setitem(_VERIFY, "mssql", query)
+        resolver = Resolver("1", "mssql", {"dbo.spFind": ("procedure", "dbo.spFind_9")})
+    else:
+        place.sql("CREATE USER app_blind WITHOUT LOGIN")
+        connection.execute("EXECUTE AS USER = 'app_blind'")
+        resolver = Resolver("1", "mssql", {"dbo.spFind": ("procedure", "dbo.spFind_1")})
+    with pytest.raises(FindingsError) as refused:
+        resolver.verify(connection)
+    assert "GRANT VIEW DEFINITION ON SCHEMA::[dbo]" in str(refused.value.hint)
+    if not database.server.babelfish:
+        connection.execute("REVERT")
+        place.sql("DROP USER app_blind")
     connection.close()
