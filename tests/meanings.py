@@ -18,6 +18,7 @@ SHAPES: dict[str, tuple[Kind, tuple[str, ...], str]] = {
     "mat": (Kind.MATERIALIZED_VIEW, ("base", "mid"), "(SELECT tag FROM {})"),
     "leaf": (Kind.FUNCTION, ("base", "mid", "mat"), "{}()"),
     "top": (Kind.FUNCTION, ("leaf", "mid"), "{}()"),
+    "does": (Kind.PROCEDURE, ("leaf", "mid"), "CALL {}('')"),
     "even": (Kind.FUNCTION, ("odd",), "{}(2)"),
     "odd": (Kind.FUNCTION, ("even",), "{}(2)"),
 }
@@ -27,6 +28,8 @@ TEXTS = {
     "CREATE UNIQUE INDEX ON app.{name} (tag);\n",
     Kind.FUNCTION: "CREATE FUNCTION app.{name}() RETURNS text LANGUAGE {language} AS $$\n{body}\n$$;\n"
     "REVOKE EXECUTE ON FUNCTION app.{name} FROM PUBLIC;\n",
+    Kind.PROCEDURE: "CREATE PROCEDURE app.{name}(INOUT said text) LANGUAGE plpgsql AS $$\n"
+    "BEGIN said := {value}; END\n$$;\n",
 }
 CYCLE = """\
 CREATE FUNCTION app.{name}(n int) RETURNS text LANGUAGE sql AS $$
