@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-from procver.objects import Analysis, Header, Kind, Managed, Name, Span, Statement
+from procver.objects import Kind, Span
 from procver.scanning.postgresql import PostgresqlScanner
+from tests.scans import Shop
 
 SCANNER = PostgresqlScanner()
-
-
-def names(kind: Kind, *labels: str) -> dict[Name, Kind]:
-    return {SCANNER.parse(label, "app"): kind for label in labels}
-
-
-KINDS = {
-    **names(
-        Kind.VIEW, "app.v", "app.w", "app.uv", 'app."V"', 'app."odd ""name"', "other.o", "app.names"
-    ),
-    **names(Kind.VIEW, "app.status", "app.thing", "WebApi.suppliers"),
-    **names(Kind.MATERIALIZED_VIEW, "app.mv"),
-    **names(Kind.FUNCTION, "app.fn", "app.add_job", "public.color", "app.g", "app.metaphone"),
-    **names(Kind.PROCEDURE, "app.proc"),
-}
 PATH = ("app", "public")
-
-
-def managed(path: tuple[str, ...] = PATH, suffix: str = "_{version}") -> Managed:
-    return Managed(KINDS, path, suffix)
-
-
-def header(text: str) -> Header:
-    return SCANNER.header(text, "app")
-
-
-def analyse(text: str, spans: tuple[Span, ...] = ()) -> Analysis:
-    return SCANNER.analyse(text, "app", managed(), spans)
-
-
-def statements(text: str, spans: tuple[Span, ...] = ()) -> tuple[Statement, ...]:
-    """Every managed object is meant at version 2, the object of the text at version 3."""
-    own = analyse(text, spans).name
-    physical = {name: f"{name.leaf}_2" for name in KINDS} | {own: f"{own.leaf}_3"}
-    return SCANNER.rewrite(text, "app", managed(), physical, spans)
+SHOP = Shop(
+    SCANNER,
+    "app",
+    PATH,
+    {
+        Kind.VIEW: ["app.v", "app.w", "app.uv", 'app."V"', 'app."odd ""name"', "other.o", "app.names",
+                    "app.status", "app.thing", "WebApi.suppliers"],
+        Kind.MATERIALIZED_VIEW: ["app.mv"],
+        Kind.FUNCTION: ["app.fn", "app.add_job", "public.color", "app.g", "app.metaphone"],
+        Kind.PROCEDURE: ["app.proc"],
+    },
+)  # fmt: skip
+KINDS = SHOP.kinds
+managed, header, analyse, statements = SHOP.managed, SHOP.header, SHOP.analyse, SHOP.statements
+rules, shape = SHOP.rules, SHOP.shape
 
 
 def rewritten(text: str, spans: tuple[Span, ...] = ()) -> str:
@@ -61,10 +43,6 @@ def in_body(body: str, *, parameters: str = "") -> str:
     text = rewritten(start.replace("x_3", "x") + body + "$$")
     assert text.startswith(start)
     return text.removeprefix(start).removesuffix("$$")
-
-
-def rules(text: str) -> list[str]:
-    return [note.rule for note in analyse(text).notes]
 
 
 def view_rules(query: str) -> list[str]:

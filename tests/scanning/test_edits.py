@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procver.errors import SourceError
-from procver.objects import Statement
-from tests.scanning.shop import analyse, statements
+from tests.scanning.shop import SHOP, analyse, statements
+from tests.scans import can_be_undone
 
 WORDS = [
     "select", "from", "where", "join", "on", "app.v", "v", "v.a", '"V"', "app . /* x */ fn(1)", "fn(", "(", ")", ",", "with",
@@ -24,26 +23,6 @@ WORDS = [
 soup = st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join)
 
 
-def check(text: str, statement: Statement) -> None:
-    """Undo the edits, and find each kept character where `locate` says it came from."""
-    at, pieces, position = statement.start, [], 0
-    for edit in statement.edits:
-        assert edit.start >= at
-        kept = text[at : edit.start]
-        assert statement.text.startswith(kept + edit.text, position)
-        for offset in range(len(kept)):
-            assert statement.locate(position + offset) == at + offset
-        for offset in range(len(edit.text)):
-            assert statement.locate(position + len(kept) + offset) == edit.start
-        position += len(kept) + len(edit.text)
-        pieces += [kept, text[edit.start : edit.end]]
-        at = edit.end
-    rest = statement.text[position:]
-    assert text.startswith(rest, at)
-    for offset in range(len(rest)):
-        assert statement.locate(position + offset) == at + offset
-
-
 @given(soup, st.sampled_from(["plpgsql", "sql", "view", "atomic", "after"]))
 @settings(max_examples=500, deadline=None)
 def test_any_text_comes_back_whole_or_is_refused(body: str, place: str) -> None:
@@ -55,15 +34,7 @@ def test_any_text_comes_back_whole_or_is_refused(body: str, place: str) -> None:
         place,
         f"create function app.x(v int, a app.v) returns int language {place} as $b${body}$b$;",
     )
-    found: tuple[Statement, ...] = ()
-    problem: SourceError | None = None
-    try:
-        found = statements(text)
-    except SourceError as error:
-        problem = error
-    assert found or (problem and problem.line and problem.hint)
-    for statement in found:
-        check(text, statement)
+    SHOP.whole_or_refused(text)
 
 
 SOURCE = """
@@ -87,7 +58,7 @@ def test_every_byte_outside_a_reference_stays(quote: str, string: str) -> None:
     found = statements(text)
     assert len(found) == 3
     for statement in found:
-        check(text, statement)
+        can_be_undone(text, statement)
     changed = [text[edit.start : edit.end] for edit in found[1].edits]
     assert changed == [
         "OR ", "REPLACE ", "x", "v", "w", "fn", "v", "", "v", '"v"', "fn", "x",
@@ -98,7 +69,7 @@ def test_every_byte_outside_a_reference_stays(quote: str, string: str) -> None:
 def test_positions_in_escaped_bodies() -> None:
     text = r"create function app.x() returns int language sql as E'select\n \'é\x41\', app.fn(1) z'"
     (statement,) = statements(text)
-    check(text, statement)
+    can_be_undone(text, statement)
     at = statement.text.index("fn_2")
     assert statement.locate(at) == text.index("fn(1)")
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from procver.objects import Managed, physical_leaf
-from procver.scanning import recipes
+from procver.objects import Managed
 from procver.scanning.postgresql import PostgresqlScanner
+from tests.scans import Shop
 
 SAMPLE = Path(__file__).parents[2] / "sql" / "postgresql" / "release-1" / "shop"
 SCANNER = PostgresqlScanner()
+SHOP = Shop(SCANNER, "shop", ("shop", "public"), {})
 TEXTS = {path.name: path.read_text("utf-8") for path in sorted(SAMPLE.rglob("*.sql"))}
 TEXTS["quoted.sql"] = (
     'CREATE FUNCTION shop."F g"() RETURNS int LANGUAGE sql AS \'SELECT "F g"."x" FROM shop."V" "F g"\';'
@@ -23,15 +24,8 @@ MANAGED = Managed(dict(SCANNER.header(text, "shop") for text in TEXTS.values()),
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_filled_in_it_is_the_rewriting(name: str) -> None:
-    text = TEXTS[name]
-    analysis = SCANNER.analyse(text, "shop", MANAGED)
-    names = (analysis.name, *analysis.references)
-    assert analysis.recipe
     for first in (1, 9, 12345):
-        numbers = range(first, first + len(names))
-        leafs = {n: physical_leaf(n.leaf, v) for n, v in zip(names, numbers, strict=True)}
-        expected = SCANNER.rewrite(text, "shop", MANAGED, leafs)
-        assert recipes.fill(analysis.recipe, text, numbers) == expected
+        SHOP.recipe_is_the_rewriting(TEXTS[name], first, MANAGED)
 
 
 def test_a_text_that_holds_a_hole_is_read_again() -> None:

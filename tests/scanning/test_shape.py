@@ -5,15 +5,11 @@ from __future__ import annotations
 import pytest
 
 from procver.objects import Name
-from tests.scanning.shop import analyse
+from tests.scanning.shop import analyse, shape
 
 VIEW = "create view app.x as select v.a, app.fn(v.b) as \"C\" from app.v where v.c = 'x'"
 BODY = "begin if a = 'x' then perform app.fn(1); end if; return 2; end"
 FUNCTION = "create function app.x(a text) returns int language plpgsql as $$" + BODY + "$$"
-
-
-def shape(text: str) -> str:
-    return analyse(text).shape
 
 
 @pytest.mark.parametrize(

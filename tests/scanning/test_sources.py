@@ -8,6 +8,7 @@ from procver.errors import SourceError, UsageError
 from procver.objects import AFTER, DEFINITION, SETTING, Header, Kind, Name, Span
 from tests.scanning.shop import (
     SCANNER,
+    SHOP,
     analyse,
     header,
     managed,
@@ -244,10 +245,7 @@ def quoted() -> str:
 
 def test_spans_of_templates() -> None:
     text = "create function app.x() returns int language plpgsql as $$begin execute 'select app.v'; perform app.fn(1); end$$"
-    spans = tuple(
-        Span(text.index(label), text.index(label) + len(label), SCANNER.parse(label, "app"))
-        for label in ("app.v", "app.fn")
-    )
+    spans = SHOP.spans(text, "app.v", "app.fn")
     analysis = analyse(text, spans)
     assert set(analysis.references) == {Name("app", "v"), Name("app", "fn")}
     assert analysis.notes == ()

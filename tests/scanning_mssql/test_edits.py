@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from procver.errors import SourceError
-from procver.objects import Managed, Name, Span, Statement, physical_leaf
-from procver.scanning import recipes
+from procver.objects import Managed, Name, Span
 from procver.scanning.mssql import reading
-from tests.scanning_mssql.shop import KINDS, SCANNER, analyse, managed, sent, statements
+from tests.scanning_mssql.shop import KINDS, SCANNER, SHOP, analyse, sent, statements
+from tests.scans import can_be_undone
 
 WORDS = [
     "select", "from", "where", "join", "on", "dbo.v", "v", "v.a", "[v]", '"v"', "dbo . /* x */ fn(1)", "fn(", "(", ")",
@@ -27,25 +27,6 @@ WORDS = [
 soup = st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join)
 
 
-def check(text: str, statement: Statement) -> None:
-    """Undo the edits, and find each kept character where `locate` says it came from."""
-    at, position = statement.start, 0
-    for edit in statement.edits:
-        assert edit.start >= at
-        kept = text[at : edit.start]
-        assert statement.text.startswith(kept + edit.text, position)
-        for offset in range(len(kept)):
-            assert statement.locate(position + offset) == at + offset
-        for offset in range(len(edit.text)):
-            assert statement.locate(position + len(kept) + offset) == edit.start
-        position += len(kept) + len(edit.text)
-        at = edit.end
-    rest = statement.text[position:]
-    assert text.startswith(rest, at)
-    for offset in range(len(rest)):
-        assert statement.locate(position + offset) == at + offset
-
-
 @given(soup, st.sampled_from(["procedure", "view", "function", "after", "before", "type"]))
 @example("select 1 \n go -- x\n grant select on dbo.x to y", "procedure")
 @settings(max_examples=600, deadline=None)
@@ -58,15 +39,7 @@ def test_any_text_comes_back_whole_or_is_refused(body: str, place: str) -> None:
         "before": f"{body}\ngo\ncreate view dbo.x as select 1 a",
         "type": f"create type dbo.x as table (a int) {body}",
     }[place]
-    found: tuple[Statement, ...] = ()
-    problem: SourceError | None = None
-    try:
-        found = statements(text)
-    except SourceError as error:
-        problem = error
-    assert found or (problem and problem.line and problem.hint)
-    for statement in found:
-        check(text, statement)
+    SHOP.whole_or_refused(text)
 
 
 TEMPLATES = [
@@ -149,7 +122,7 @@ def test_every_byte_outside_a_reference_stays(ends: str) -> None:
     if ends != "\r\n mixed":
         assert [statement.text for statement in found] == expected
     for statement in found:
-        check(text, statement)
+        can_be_undone(text, statement)
         where = statement.text.find("dbo.fn_2")
         if where >= 0:
             assert text[statement.locate(where) :].startswith("dbo.fn(")
@@ -160,35 +133,21 @@ def test_every_byte_outside_a_reference_stays(ends: str) -> None:
 def test_a_recipe_filled_in_is_the_rewriting(body: str, first: int) -> None:
     text = f"alter procedure dbo.x as {body}"
     try:
-        analysis = analyse(text)
+        analyse(text)
     except SourceError:
         return
-    names = (analysis.name, *analysis.references)
-    numbers = range(first, first + len(names))
-    leafs = {n: physical_leaf(n.leaf, v) for n, v in zip(names, numbers, strict=True)}
-    expected = SCANNER.rewrite(text, "dbo", managed(), leafs)
-    assert analysis.recipe
-    assert recipes.fill(analysis.recipe, text, numbers) == expected
-
-
-def spans(text: str, *labels: str) -> tuple[Span, ...]:
-    found, at = [], 0
-    for label in labels:
-        at = text.index(label, at)
-        found.append(Span(at, at + len(label), SCANNER.parse(label, "dbo")))
-        at += len(label)
-    return tuple(found)
+    SHOP.recipe_is_the_rewriting(text, first)
 
 
 def test_explicit_references_are_replaced_wherever_they_stand() -> None:
     text = "CREATE PROC dbo.x AS EXEC(N'SELECT * FROM dbo.[odd ]]name]') SELECT * FROM dbo.w, dbo.v"
-    given = spans(text, "dbo.[odd ]]name]", "dbo.w")
+    given = SHOP.spans(text, "dbo.[odd ]]name]", "dbo.w")
     (found,) = statements(text, given)
     assert found.text == (
         "CREATE PROC dbo.x_3 AS EXEC(N'SELECT * FROM dbo.[odd ]]name_2]')"
         " SELECT * FROM dbo.w_2, dbo.v_2"
     )
-    check(text, found)
+    can_be_undone(text, found)
     analysis = analyse(text, given)
     assert set(analysis.references) == {Name("dbo", leaf) for leaf in ("odd ]name", "w", "v")}
     assert analysis.notes == ()
@@ -217,6 +176,6 @@ def test_an_explicit_reference_to_itself_is_recursive() -> None:
 def test_an_explicit_reference_must_be_managed() -> None:
     text = "CREATE PROC dbo.x AS\nEXEC('EXEC dbo.vv')"
     with pytest.raises(SourceError, match=r"dbo\.vv is not managed") as caught:
-        analyse(text, spans(text, "dbo.vv"))
+        analyse(text, SHOP.spans(text, "dbo.vv"))
     assert caught.value.line == 2
     assert "dbo.v" in (caught.value.hint or "")
