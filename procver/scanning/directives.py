@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from procver.errors import SourceError, UsageError
 from procver.objects import Name
+from procver.scanning.lexing import DIRECTIVE
 from procver.scanning.names import Names, Spelling
 
-_DIRECTIVE = re.compile(r"--[ \t]*procver:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.DOTALL)
-_PIN = re.compile(r"(.+?)\s*=\s*([1-9][0-9]{0,8})")
+_DIRECTIVE = re.compile(rf"{DIRECTIVE}(.*)", re.DOTALL)
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _WORDS = ("requires", "revision", "pin")
 
 
@@ -52,7 +53,8 @@ class Directives:
         def managed(text: str) -> Name:
             return _managed(text, line, names, default_schema, path)
 
-        word, _, rest = match[1].partition(" ")
+        said = match[1].strip(" \t")
+        word, _, rest = said.partition(" ")
         word, rest = word.lower(), rest.strip()
         if word == "requires" and rest and not rest.endswith(","):
             for text in spelling.item.findall(rest):
@@ -61,17 +63,17 @@ class Directives:
                     self.requires[name] = None
         elif word == "revision" and rest.isascii() and rest.isdecimal() and len(rest) < 10:
             self._revise(int(rest), line)
-        elif word == "pin" and (pin := _PIN.fullmatch(rest)):
-            name = managed(pin[1])
+        elif word == "pin" and (pin := _pinned(rest)) is not None:
+            name = managed(pin[0])
             if name == names.own.name:
                 raise SourceError(
                     f"{spelling.label(name)} cannot pin itself", line=line, hint="remove the pin"
                 )
-            self._pin(name, int(pin[2]), line, spelling)
+            self._pin(name, pin[1], line, spelling)
         else:
             what = "malformed" if word in _WORDS else "unknown"
             raise SourceError(
-                f"{what} directive: procver: {match[1]}".rstrip(), line=line, hint=_known(spelling)
+                f"{what} directive: procver: {said}".rstrip(), line=line, hint=_known(spelling)
             )
 
     def _revise(self, revision: int, line: int) -> None:
@@ -90,6 +92,14 @@ class Directives:
                 line=line,
                 hint="keep one of them",
             )
+
+
+def _pinned(text: str) -> tuple[str, int] | None:
+    """Return the name and the version in ``app.v = 2``, None if ``text`` is not of that form."""
+    name, _, version = text.rpartition("=")
+    if not name.strip() or _NUMBER.fullmatch(version.strip()) is None:
+        return None
+    return name.strip(), int(version)
 
 
 def _known(spelling: Spelling) -> str:

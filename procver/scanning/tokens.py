@@ -22,6 +22,11 @@ def positions(toks: Sequence[str], candidates: Iterable[str], lo: int, hi: int) 
     return found
 
 
+def within(ascending: Sequence[int], lo: int, hi: int) -> Sequence[int]:
+    """Return those of ``ascending`` indexes that are in [lo, hi)."""
+    return ascending[bisect_left(ascending, lo) : bisect_left(ascending, hi)]
+
+
 def closing(toks: Sequence[str], i: int, hi: int) -> int:
     """Return the index of the bracket that closes the one at ``i``, or ``hi``."""
     depth = 0
@@ -77,6 +82,7 @@ class Tokens:
         self.at = positions(toks, candidates, *part)
         self.at_set = frozenset(self.at)
         self.match = matches(toks, *part, brackets)
+        self._opening = (0, 0)
 
     def tok(self, i: int) -> str:
         """Return the folded token ``i``, ``""`` outside the text."""
@@ -90,3 +96,16 @@ class Tokens:
     def close(self, i: int, hi: int) -> int:
         """Return the index of the bracket that closes the one at ``i``, at most ``hi``."""
         return min(self.match.get(i, hi), hi)
+
+    def after_opening(self, i: int) -> int:
+        """Return the first token from ``i`` on that is no opening bracket.
+
+        What was found is kept: who reads from bracket to bracket asks again at each of them.
+        """
+        start, end = self._opening
+        if not start <= i < end:
+            start = end = i
+            while self.tok(end) == "(":
+                end += 1
+            self._opening = (start, end)
+        return end

@@ -6,15 +6,17 @@ import re
 from typing import NamedTuple
 
 from procver.errors import SourceError
+from procver.scanning.lexing import end_of
 from procver.scanning.mssql.lexer import LINE_BLANK, is_open, lex, tokens
 from procver.scanning.mssql.unit import File
 
 _WORD = re.compile(r"[gG](?<![\w@#$].)[oO](?![\w@#$])")
-_LINE_COMMENTS = rf"(?:{LINE_BLANK}|/\*(?:[^*/\r\n]|\*(?!/)|/(?!\*))*\*/)*"
-_BEFORE = re.compile(_LINE_COMMENTS)
+_LINE_COMMENTS = rf"(?:{LINE_BLANK}|/\*(?:[^*/\r\n]++|\*(?!/)|/(?!\*))*+\*/)*+"
+_LINE_START = re.compile(_LINE_COMMENTS)
+_LINE = re.compile(r"[^\r\n]*+")
 _REST = re.compile(
-    rf"{LINE_BLANK}*(?P<count>[0-9]+)?{_LINE_COMMENTS}(?P<semicolon>;)?{_LINE_COMMENTS}"
-    r"(?:--[^\r\n]*)?(?=[\r\n]|\Z)"
+    rf"{LINE_BLANK}*+(?P<count>[0-9]++)?{_LINE_COMMENTS}(?P<semicolon>;)?{_LINE_COMMENTS}"
+    r"(?:--[^\r\n]*+)?(?=[\r\n]|\Z)"
 )
 
 
@@ -70,11 +72,14 @@ def _cut(text: str, separators: list[_Separator]) -> list[Batch]:
 
 def _separators(text: str) -> list[_Separator]:
     found: list[_Separator] = []
+    line_start = line_end = first = 0
     for word in _WORD.finditer(text):
         at = word.start()
-        line_start = max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
-        is_same_line = bool(found) and line_start < found[-1].line_end
-        if is_same_line or _BEFORE.fullmatch(text, line_start, at) is None:
+        if at >= line_end:
+            line_start = max(text.rfind(mark, line_end, at) for mark in "\r\n") + 1
+            line_end = end_of(_LINE, text, at)
+            first = end_of(_LINE_START, text, line_start)
+        if at != first:
             continue
         rest = _REST.match(text, word.end())
         if rest is None:

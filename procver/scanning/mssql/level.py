@@ -162,9 +162,7 @@ class Level:
 
     def starts_query(self, i: int) -> bool:
         """Return whether a query starts at ``i``, after any number of opening brackets."""
-        while self.w.tok(i) == "(":
-            i += 1
-        return self.w.tok(i) in _QUERY
+        return self.w.tok(self.w.after_opening(i)) in _QUERY
 
     def variable(self, i: int) -> int:
         """Read ``@name``, and the type after it where it is declared."""

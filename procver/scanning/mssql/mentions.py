@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 
 from procver.objects import Name
 from procver.scanning.marks import Findings
@@ -10,16 +11,15 @@ from procver.scanning.mssql.keywords import words
 from procver.scanning.mssql.lexer import fold, identifier, is_string, string_value
 from procver.scanning.mssql.names import ANY, label, same
 from procver.scanning.mssql.unit import Unit
-from procver.scanning.names import Names
-from procver.scanning.tokens import positions
+from procver.scanning.names import Found, Names
 
-_PART = r'(?:\[[^\[\]]+\]|"[^"]+"|[A-Za-z_\x80-\U0010ffff][\w@$#]*)'
+_PART = r'(?:\[[^\[\]]++\]|"[^"]++"|(?!\s)[A-Za-z_\x80-\U0010ffff][\w@$#]*+)'
 _ONE_PART = re.compile(_PART)
-_CHAIN = re.compile(rf"{_PART}(?:\s*\.\s*{_PART})*")
+_CHAIN = re.compile(rf"{_PART}(?:\s*+\.\s*+{_PART})*")
 _WORDS = re.compile(r"[a-z_\x80-\U0010ffff][\w@$#]*+")
 _BRACKETED = re.compile(r"\[([^\[\]\n]+)\]")
 _BEFORE_NAME = re.compile(
-    r"\b(?:from|join|exec|execute|into|update|apply|merge|delete|proc|procedure|view|function)\s+$",
+    r"\b(?:from|join|exec|execute|into|update|apply|merge|delete|proc|procedure|view|function)\s+",
     re.IGNORECASE,
 )
 _OF_NAMES = words(
@@ -55,42 +55,65 @@ def read_strings(unit: Unit, names: Names, findings: Findings) -> dict[str, None
     if names.own_key.leaf in words:
         interesting.add(names.own_key.leaf)
     if interesting:
+        mentions = _Mentions(unit, names, findings, interesting)
         for token in strings:
             lowered = token.lower()
             if any(leaf in lowered for leaf in interesting):
-                _read_one(unit, names, findings, token, interesting)
+                mentions.read(token)
     return words
 
 
-def _read_one(
-    unit: Unit, names: Names, findings: Findings, token: str, interesting: set[str]
-) -> None:
-    text = string_value(token)
-    at: list[int] | None = None
-    for match in _CHAIN.finditer(text):
-        written = match.group()
+class _Mentions:
+    def __init__(self, unit: Unit, names: Names, findings: Findings, interesting: set[str]) -> None:
+        self.unit = unit
+        self.names = names
+        self.findings = findings
+        self.interesting = interesting
+
+    def read(self, token: str) -> None:
+        """Note the names in a string."""
+        text = string_value(token)
+        places = self._places.get(token, ())
+        goes_on = {before.end() for before in _BEFORE_NAME.finditer(text)} if places else ()
+        for match in _CHAIN.finditer(text) if places else ():
+            found = self._found(match.group())
+            if found is None or found.version is not None:
+                continue
+            name = found.name
+            is_own = same(name, self.names.own.name)
+            is_plain = is_own or _ONE_PART.fullmatch(match.group()) is not None
+            is_sql = not is_plain or match.start() in goes_on
+            for i in places:
+                if is_sql or _names_objects(self.unit.folded, i):
+                    _note(self.unit, self.findings, i, name, is_own=is_own)
+                    break
+
+    def _found(self, written: str) -> Found | None:
+        """Return what a chain of names in a string stands for."""
+        interesting = self.interesting
         if "." not in written and written.strip('[]"').lower() not in interesting:
-            continue
-        parts = [identifier(fold(part)) for part in _ONE_PART.findall(written)]
-        parts = parts[-3:]
+            return None
+        parts = [identifier(fold(part)) for part in _ONE_PART.findall(written)][-3:]
         if parts[-1] not in interesting and len(parts) == 3:
             del parts[-1]  # a column
         if parts[-1] not in interesting:
-            continue
-        schema = parts[-2] if len(parts) > 1 else None
-        found = names.find(schema, parts[-1], ANY)
-        if found is None or found.version is not None:
-            continue
-        if at is None:
-            at = positions(unit.folded, (token,), 0, len(unit.folded))
-        is_own = same(found.name, names.own.name)
-        is_plain = schema is None or is_own
-        goes_on = is_plain and _BEFORE_NAME.search(text, 0, match.start()) is not None
-        for i in at:
-            if _is_printed(unit.folded, i) or i in unit.marks:
-                continue
-            if not is_plain or goes_on or _names_objects(unit.folded, i):
-                _note(unit, findings, i, found.name, is_own=is_own)
+            return None
+        return self.names.find(parts[-2] if len(parts) > 1 else None, parts[-1], ANY)
+
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        """Where each string stands, other than in what is printed or is a name as a whole."""
+        found: dict[str, list[int]] = {}
+        is_printed = False
+        for i, token in enumerate(self.unit.folded):
+            if token in _PRINTED:
+                is_printed = True
+            elif is_string(token):
+                if not is_printed and i not in self.unit.marks:
+                    found.setdefault(token, []).append(i)
+            elif token not in ("+", ",", "(") and token[0] not in "@0123456789":
+                is_printed = False
+        return found
 
 
 def _note(unit: Unit, findings: Findings, at: int, name: Name, *, is_own: bool) -> None:
@@ -111,17 +134,6 @@ def _names_objects(toks: list[str], i: int) -> bool:
     if toks[i - 1] == "(" or toks[i - 1] == "=":
         return toks[i - 2] in _OF_NAMES
     return toks[i - 1] in _OF_NAMES
-
-
-def _is_printed(toks: list[str], i: int) -> bool:
-    i -= 1
-    if i >= 0 and toks[i] == "(":
-        i -= 1
-    while i >= 0 and (
-        toks[i] in ("+", ",", "(") or is_string(toks[i]) or toks[i][0] in "@0123456789"
-    ):
-        i -= 1
-    return i >= 0 and toks[i] in _PRINTED
 
 
 def _note_placeholders(unit: Unit, findings: Findings, strings: list[str]) -> None:

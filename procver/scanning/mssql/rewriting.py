@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import itemgetter
 
 from procver.errors import SourceError
 from procver.objects import AFTER, DEFINITION, SETTING, Edit, Kind, Name
-from procver.scanning.marks import Mark, Role
+from procver.scanning.marks import Role
 from procver.scanning.mssql.layout import Setting
 from procver.scanning.mssql.lexer import blanks_end, delimited, is_string
 from procver.scanning.mssql.names import quote, quote_part, too_long
@@ -64,33 +64,37 @@ class _Rewriter:
         """Return a whole batch, comments included: that is what sys.sql_modules keeps."""
         text = self.text[unit.start : unit.end]
         start = unit.start + len(text) - len(text.lstrip())
-        return self._stretch(unit, start, unit.start + len(text.rstrip()), role)
+        found = unit.marked(0, len(unit.written))
+        return self._stretch(unit, found, start, unit.start + len(text.rstrip()), role)
 
     def _part(self, unit: Unit, lo: int, hi: int, role: str) -> Stretch:
-        return self._stretch(unit, unit.span(lo)[0], unit.span(hi - 1)[1], role)
+        start, end = unit.span(lo)[0], unit.span(hi - 1)[1]
+        return self._stretch(unit, unit.marked(lo, hi), start, end, role)
 
-    def _stretch(self, unit: Unit, start: int, end: int, role: str) -> Stretch:
-        edits = [edit for i, mark in unit.marks.items() for edit in self._edit(unit, i, mark)]
+    def _stretch(
+        self, unit: Unit, marked: Iterable[int], start: int, end: int, role: str
+    ) -> Stretch:
+        edits = [self._edit(unit, i) for i in marked]
         edits = [edit for edit in edits if start <= edit.start and edit.end <= end]
         edits = self._with_explicit(unit, edits, start, end)
         edits.sort(key=itemgetter(0, 1))
         return Stretch(role, start, end, tuple(edits))
 
-    def _edit(self, unit: Unit, i: int, mark: Mark) -> list[Edit]:
-        role, name = mark
+    def _edit(self, unit: Unit, i: int) -> Edit:
+        role, name = unit.marks[i]
         start, end = unit.span(i)
         written = unit.written[i]
         if role is Role.DROPPED:
-            return [Edit(start, blanks_end(self.text, end), "")]
+            return Edit(start, blanks_end(self.text, end), "")
         if role is Role.CREATE:
-            return [Edit(start, end, "CREATE")]
+            return Edit(start, end, "CREATE")
         if role in (Role.TRIGGER, Role.TRIGGER_TEXT):
             leaf = self._trigger(unit, i, name)
         else:
             leaf = self.physical[name]
         if role in (Role.TEXT, Role.TRIGGER_TEXT):
-            return [Edit(start, end, _in_string(written, leaf))]
-        return [Edit(start, end, _like(written, leaf))]
+            return Edit(start, end, _in_string(written, leaf))
+        return Edit(start, end, _like(written, leaf))
 
     def _trigger(self, unit: Unit, i: int, name: Name) -> str:
         leaf = name.leaf + self.suffix

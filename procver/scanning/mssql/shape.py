@@ -37,14 +37,12 @@ class Shape(analysis.Shape):
             self.out.append(f"\x01{setting.name} {setting.value}")
 
     def _tokens(self, unit: Unit, lo: int, hi: int) -> None:
-        shapes = unit.shapes()
-        for i in sorted(unit.marks):
-            if not lo <= i < hi:
-                continue
+        shapes = unit.shapes(lo, hi)
+        for i in unit.marked(lo, hi):
             role, name = unit.marks[i]
             if role is Role.REFERENCE:
-                shapes[i] = self.reference(name)
+                shapes[i - lo] = self.reference(name)
             elif role in (Role.OWN, Role.SELF, Role.TEXT):
-                shapes[i] = OWN
-        self.out += shapes[lo:hi]
+                shapes[i - lo] = OWN
+        self.out += shapes
         self.out.append(END)

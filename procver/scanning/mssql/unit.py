@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import islice
 
@@ -18,7 +19,7 @@ from procver.scanning.mssql.lexer import (
     tokens,
     unterminated,
 )
-from procver.scanning.tokens import positions
+from procver.scanning.tokens import positions, within
 
 _WORD_PARTS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@#$")
 _UNCLEAR = frozenset("0123456789$")
@@ -84,6 +85,7 @@ class Unit:
         self.spellings = dict.fromkeys(written)
         self.distinct = dict.fromkeys(map(fold, self.spellings) if quoted else folded)
         self.marks: dict[int, Mark] = {}
+        self._marked: list[int] | None = None
         self._all: list[int] = []
         self._near: list[tuple[int, int]] = []
         self._unread = tokens(file.text, start, end)
@@ -91,14 +93,20 @@ class Unit:
         if written and is_open(written[-1]):
             raise unterminated(written[-1], self.line(len(written) - 1))
 
-    def shapes(self) -> list[str]:
-        """Return what of each token a version stands for."""
-        found = list(map(shaped, self.written))
+    def shapes(self, lo: int, hi: int) -> list[str]:
+        """Return what of each token in [lo, hi) a version stands for."""
+        found = list(map(shaped, self.written[lo:hi]))
         if not self.quoted:
-            for i, raw in enumerate(self.written):
+            for i, raw in enumerate(self.written[lo:hi]):
                 if raw[0] == '"':
-                    found[i] = self.folded[i]
+                    found[i] = self.folded[lo + i]
         return found
+
+    def marked(self, lo: int, hi: int) -> Sequence[int]:
+        """Return the marked tokens in [lo, hi); to be asked when all marks are made."""
+        if self._marked is None:
+            self._marked = sorted(self.marks)
+        return within(self._marked, lo, hi)
 
     def strings(self) -> list[str]:
         """Return the distinct string literals."""
@@ -142,16 +150,15 @@ class Unit:
         indexes = positions(self.written, (token,), 0, len(self.written))
         found: list[int] = []
         at = text.find(token, self.span(0)[0], self.end)
+        comments = _LineComments(text, at)
         while at >= 0:
             after = at + len(token)
             around = text[at - 1 : at], text[after : after + 1]
             if token[0] != "[" and (around[0] in _UNCLEAR or not "".join(around).isascii()):
                 return {}
             is_part = token[0] != "[" and not _WORD_PARTS.isdisjoint(around)
-            if not is_part:
-                line = text[text.rfind("\n", 0, at) + 1 : at]
-                if "--" not in line or not _QUOTES.isdisjoint(line):
-                    found.append(at)
+            if not is_part and not comments.cover(at):
+                found.append(at)
             at = text.find(token, after, self.end)
         if len(found) != len(indexes):
             return {}
@@ -170,3 +177,29 @@ class Unit:
     def error(self, index: int, message: str, hint: str) -> SourceError:
         """Return an error at token ``index``."""
         return SourceError(message, line=self.line(index), hint=hint)
+
+
+class _LineComments:
+    """Which offsets certainly stand in a ``--`` comment, asked for in ascending order.
+
+    Args:
+        text: the text of the file.
+        start: the first offset that will be asked for.
+    """
+
+    def __init__(self, text: str, start: int) -> None:
+        self.text = text
+        self.seen = text.rfind("\n", 0, max(start, 0)) + 1
+        self.is_open = self.is_unclear = False
+
+    def cover(self, at: int) -> bool:
+        """Return whether ``--`` stands before ``at`` on its line, and nothing that might quote it."""
+        line = self.text.rfind("\n", self.seen, at) + 1
+        if line:
+            self.seen = line
+            self.is_open = self.is_unclear = False
+        piece = self.text[self.seen : at]
+        self.seen = at
+        self.is_open = self.is_open or "--" in piece
+        self.is_unclear = self.is_unclear or not _QUOTES.isdisjoint(piece)
+        return self.is_open and not self.is_unclear

@@ -274,23 +274,37 @@ class Expressions(Walker):
         return chain.parts[-1] if self._only_postfix(i, hi) else -1
 
     def _naming_token_of_case(self, lo: int, hi: int) -> int:
-        depth, last_else, i = 0, -1, lo
+        last_else, end = self.cases.get(lo) or self._read_case(lo, hi)
+        if last_else < 0 or not self._only_postfix(end + 1, hi):
+            return -1
+        return self._naming_token(last_else + 1, end)
+
+    def _read_case(self, lo: int, hi: int) -> tuple[int, int]:
+        """Return where the last ELSE and the END of the CASE at ``lo`` are; ELSE -1 without one.
+
+        Those of the cases inside are kept as well: an ELSE often holds the next CASE.
+        """
+        unfinished: list[int] = []
+        last_else: dict[int, int] = {}
+        i = lo
         while i < hi:
             token = self.toks[i]
             if token in ("(", "["):
                 i = self.close(i, hi)
             elif token == "case":
-                depth += 1
-            elif token == "else" and depth == 1:
-                last_else = i
+                unfinished.append(i)
+                last_else[i] = -1
+            elif token == "else":
+                last_else[unfinished[-1]] = i
             elif token == "end" and self.tok(i - 1) not in (".", "as"):
-                depth -= 1
-                if depth == 0:
+                case = unfinished.pop()
+                self.cases[case] = last_else[case], i
+                if not unfinished:
                     break
             i += 1
-        if last_else < 0 or not self._only_postfix(i + 1, hi):
-            return -1
-        return self._naming_token(last_else + 1, i)
+        for case in unfinished:
+            self.cases[case] = last_else[case], hi
+        return self.cases[lo]
 
     def _only_postfix(self, i: int, hi: int) -> bool:
         """Return whether [i, hi) only casts, subscripts or collates, which keeps the name."""

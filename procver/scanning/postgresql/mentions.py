@@ -15,7 +15,8 @@ from procver.scanning.tokens import positions
 _ANY = ROUTINES | RELATIONS
 _PART = r'(?:"[^"]+"|[A-Za-z_\x80-\U0010ffff][\w$]*)'
 _PARTS = re.compile(_PART)
-_CHAIN = re.compile(rf"{_PART}(?:\s*\.\s*{_PART})*")
+_BLANKS = r"[ \t\n\r\f\v]*+"
+_CHAIN = re.compile(rf"{_PART}(?:{_BLANKS}\.{_BLANKS}{_PART})*")
 _OF_NAMES = frozenset(
     [
         "to_regclass",

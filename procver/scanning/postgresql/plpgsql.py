@@ -6,11 +6,13 @@ candidate are read. Each expression of PL/pgSQL is a SELECT without its first wo
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from procver.scanning.postgresql.lexer import identifier
 from procver.scanning.postgresql.statements import Statements
 from procver.scanning.scopes import Scope
+from procver.scanning.tokens import positions
 
 _SKIPPED = frozenset({"begin", "else", "exception", "loop"})
 _NO_SQL = frozenset({"null", "get", "close", "commit", "rollback", "fetch", "move"})
@@ -35,7 +37,7 @@ class Plpgsql(Statements):
             while end < size and toks[end] != ";":
                 end += 1
             done = end
-            self._stretch(start, end, scope, any(a < start < b for a, b in declared))
+            self._stretch(start, end, scope, is_within(declared, start))
 
     def _stretch(self, lo: int, hi: int, scope: Scope, in_declarations: bool) -> None:
         """Read what lies between two semicolons: openings of blocks, then one statement."""
@@ -201,35 +203,34 @@ def declarations(toks: list[str]) -> list[tuple[int, int]]:
             found.append((start, i))
 
 
+def is_within(sections: list[tuple[int, int]], i: int) -> bool:
+    """Return whether token ``i`` is inside one of ``sections``, which ascend, their ends left out."""
+    found = bisect_left(sections, (i, 0)) - 1
+    return found >= 0 and i < sections[found][1]
+
+
 def variables(toks: list[str], candidates: Iterable[str]) -> frozenset[str]:
     """Return those of ``candidates`` that are variables, loop variables or labels in a body.
 
     Blocks are not told apart: a name that is a variable anywhere counts as one everywhere.
     """
-    wanted = set(candidates)
+    wanted = {candidate for candidate in candidates if identifier(candidate)}
     sections = declarations(toks)
     found: set[str] = set()
-    for i, token in enumerate(toks):
-        if token not in wanted or not identifier(token):
-            continue
-        before = toks[i - 1] if i else ""
-        if before == "<<":
-            found.add(token)
-        elif before in ("for", "foreach") or (before == "," and _in_loop_list(toks, i)):
-            if _leads_to_in(toks, i):
-                found.add(token)
-        elif before in (";", "declare") and any(a < i < b for a, b in sections):
-            found.add(token)
+    for i in positions(toks, wanted, 1, len(toks)):
+        before = toks[i - 1]
+        if before == "<<" or (before in (";", "declare") and is_within(sections, i)):
+            found.add(toks[i])
+    for i in positions(toks, ("for", "foreach"), 0, len(toks)):
+        found.update(wanted.intersection(_loop_variables(toks, i)))
     return frozenset(found)
 
 
-def _in_loop_list(toks: list[str], i: int) -> bool:
-    while i >= 2 and toks[i - 1] == ",":
-        i -= 2
-    return i >= 1 and toks[i - 1] == "for"
-
-
-def _leads_to_in(toks: list[str], i: int) -> bool:
-    while i + 2 < len(toks) and toks[i + 1] == ",":
-        i += 2
-    return i + 1 < len(toks) and toks[i + 1] in ("in", "slice")
+def _loop_variables(toks: list[str], i: int) -> list[str]:
+    """Return the tokens between FOR or FOREACH at ``i`` and its IN, commas left out."""
+    end = i + 1
+    while toks[end + 1 : end + 2] == [","]:
+        end += 2
+    if toks[end + 1 : end + 2] not in (["in"], ["slice"]):
+        return []
+    return toks[i + 1 : end + 1 : 2] if toks[i] == "for" else toks[i + 1 : i + 2]

@@ -13,6 +13,7 @@ from procver.scanning.postgresql.names import quote, quote_part, quoted, too_lon
 from procver.scanning.postgresql.reading import Reading
 from procver.scanning.postgresql.unit import Literal, Unit, read_literal
 from procver.scanning.stretches import Stretch
+from procver.scanning.tokens import within
 
 
 def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Stretch, ...]:
@@ -35,6 +36,7 @@ class _Rewriter:
         self.physical = physical
         own = reading.layout.own.name
         self.suffix = physical[own].removeprefix(own.leaf)
+        self._changed = _changed(reading.unit)
         self._leafs: dict[tuple[Name, bool], str] = {}
 
     def stretches(self) -> tuple[Stretch, ...]:
@@ -65,9 +67,8 @@ class _Rewriter:
         return [Edit(end, end, " LOCAL")]
 
     def _edits(self, unit: Unit, lo: int, hi: int, edits: list[Edit]) -> None:
-        for i in unit.marks.keys() | unit.aliases.keys():
-            if not lo <= i < hi:
-                continue
+        changed = self._changed if unit is self.unit else _changed(unit)
+        for i in within(changed, lo, hi):
             if i in unit.marks:
                 self._mark(unit, i, edits)
             if i in unit.aliases:
@@ -149,3 +150,7 @@ class _Rewriter:
                     content = read_literal(unit.written[i])
                     return (content[1] if content else Literal(0, (), "'")).escape(text)
         return text
+
+
+def _changed(unit: Unit) -> list[int]:
+    return sorted(unit.marks.keys() | unit.aliases.keys())

@@ -7,6 +7,7 @@ from procver.scanning.analysis import CLOSE, END, OPEN, OWN
 from procver.scanning.marks import Role
 from procver.scanning.postgresql.reading import Reading
 from procver.scanning.postgresql.unit import Unit, read_literal
+from procver.scanning.tokens import within
 
 
 class Shape(analysis.Shape):
@@ -17,6 +18,7 @@ class Shape(analysis.Shape):
         self._unit, self._bodies = reading.unit, reading.bodies
         layout = reading.layout
         toks = reading.unit.folded
+        self._special = self._special_tokens(reading.unit)
         for lo, hi in layout.settings:
             is_scoped = toks[lo + 1] in ("local", "session")
             self._statement(reading.unit, lo + 1 + is_scoped, hi)
@@ -31,11 +33,9 @@ class Shape(analysis.Shape):
     def _tokens(self, unit: Unit, lo: int, hi: int) -> None:
         toks, out = unit.folded, self.out
         bodies = self._bodies if unit is self._unit else {}
-        special = unit.marks.keys() | bodies.keys() | unit.hints.keys() | unit.raw
+        special = self._special if unit is self._unit else self._special_tokens(unit)
         at = lo
-        for i in sorted(special):
-            if not lo <= i < hi:
-                continue
+        for i in within(special, lo, hi):
             out += toks[at:i]
             at = i + 1
             if i in unit.hints:
@@ -53,6 +53,10 @@ class Shape(analysis.Shape):
             else:
                 out.append(toks[i])
         out += toks[at:hi]
+
+    def _special_tokens(self, unit: Unit) -> list[int]:
+        bodies = self._bodies if unit is self._unit else {}
+        return sorted(unit.marks.keys() | bodies.keys() | unit.hints.keys() | unit.raw)
 
     def _mark(self, unit: Unit, i: int) -> None:
         role, name = unit.marks[i]

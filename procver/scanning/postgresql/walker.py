@@ -39,6 +39,7 @@ class Walker(Tokens, ABC):
         describing: whether the statements are about the object itself (GRANT, COMMENT): its
             name is no recursive use there.
         itself: the token that names a recursive view inside itself.
+        cases: first token of each CASE that was looked into, to its last ELSE and its END.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Walker(Tokens, ABC):
         self.parameters = parameters
         self.describing = False
         self.itself = ""
+        self.cases: dict[int, tuple[int, int]] = {}
 
     # ---- tokens -------------------------------------------------------------------------
 
@@ -120,8 +122,7 @@ class Walker(Tokens, ABC):
 
     def starts_query(self, i: int) -> bool:
         """Return whether a query starts at ``i``, after any number of opening brackets."""
-        while self.tok(i) == "(":
-            i += 1
+        i = self.after_opening(i)
         token = self.tok(i)
         if token in _QUERY:
             return token != "values" or self.tok(i + 1) == "("
