@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from shlex import quote
 from typing import Any, NamedTuple
 
@@ -89,7 +90,7 @@ def plan(contract: Contract, known: Known, release: str | None, digests: Mapping
 
     Raises:
         ConflictError: a number holds other content here, the release exists with other content and was
-            activated, or a pinned version was never published here.
+            activated or runs on an instance, or a pinned version was never published here.
     """
     existing = known.release(release) if release else None
     alike = existing is not None and existing.content == contract.content
@@ -98,6 +99,15 @@ def plan(contract: Contract, known: Known, release: str | None, digests: Mapping
             f"release {release} was already published with other content, and activated",
             hint="publish under a new release name: an activated release never changes",
         )
+    if existing and not alike:
+        on_it = sorted(
+            i.name for i in known.instances_of(existing) if known.heard(i, timedelta.max)
+        )
+        if on_it:
+            raise ConflictError(
+                f"release {release} was already published with other content, and runs on {', '.join(on_it[:5])}",
+                hint="publish under a new release name, or stop what runs it first",
+            )
     _refuse_other_content(contract, known)
     create: dict[tuple[str, int], Create] = {}
     cosmetic, spared = [], []

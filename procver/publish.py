@@ -161,7 +161,7 @@ def _execute(
             for m in contract.members.values()
         ]
         spared = sparing(database, known, found.spared, found.release)
-        unit = writing.release(known.project_id, found, contract.content, there, spared)
+        unit = writing.release(known, found, contract.content, there, spared)
         for _ in database.run(known.project_id, done, [unit]):
             pass
 

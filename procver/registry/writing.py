@@ -216,7 +216,7 @@ def _told(project_id: int, batch: Sequence[NewVersion], release: str | None) -> 
 
 
 def release(
-    project_id: int,
+    known: Known,
     plan: Plan,
     content: str,
     versions: list[dict[str, Any]],
@@ -225,14 +225,14 @@ def release(
     """Return the unit that records a release, after a last look that all of ``versions`` are there.
 
     Args:
-        project_id: the project.
+        known: the registry that ``plan`` was made from.
         plan: what it consists of.
         content: the digest of that.
         versions: the physical names to look for.
         spared: the steps that `spare` made for what is needed again.
     """
     about = {
-        "project_id": project_id,
+        "project_id": known.project_id,
         "release": plan.release,
         "number": plan.number,
         "content": content,
@@ -242,11 +242,12 @@ def release(
     return Unit(
         (
             Call("require_present", {"versions": versions}),
+            *([silence(known, timedelta.max)] if plan.replaces else []),
             Call("add_release", about),
             Call("insert_release", about),
             *spared,
             log(
-                project_id,
+                known.project_id,
                 "publish",
                 str(plan.release),
                 {"created": len(plan.create), "reused": plan.reuse},
@@ -379,7 +380,8 @@ def retire_silent(known: Known, release: KnownRelease, why: str, idle: timedelta
     """Return the unit that retires a release from which nothing is heard any more, if that is so still."""
     about = {"project_id": known.project_id, "release_id": release.id}
     said = log(known.project_id, "retire", release.name, {"why": why})
-    return silent(Unit((Call("retire", about), said)), known, idle)
+    # Locks come in the order of a goodbye: first the instances, then the release.
+    return Unit((silence(known, idle), Call("retire", about), said))
 
 
 def silent(unit: Unit, known: Known, idle: timedelta) -> Unit:

@@ -303,6 +303,12 @@ def test_hostile_names(shop: Workshop, name: str) -> None:
 # A drop and a heartbeat that comes just before it.
 
 
+def waiting(shop: Workshop) -> bool:
+    """Whether somebody listens for a heartbeat that is under way."""
+    query = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'procver.instance'::regclass"
+    return shop.sql(f"SELECT EXISTS ({query})") == [(True,)]
+
+
 def test_a_beat_between_plan_and_drop_keeps_what_it_needs(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,14 +358,7 @@ def test_a_drop_waits_for_a_beat_that_is_under_way(shop: Workshop) -> None:
         app.execute("SELECT procver.beat('shop', '1', 'web-1')")
         assert rows(shop) == [], "nobody can see it yet"
         collecting = shop.start("gc", "--apply", "--json")
-        wait_for(
-            lambda: (
-                shop.sql(
-                    "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'procver.instance'::regclass"
-                )
-                == [(1,)]
-            )
-        )
+        wait_for(lambda: waiting(shop))
         app.commit()
         output, errors = collecting.communicate(timeout=60)
     assert collecting.returncode == 0, errors
@@ -379,10 +378,28 @@ def test_a_trial_that_begins_to_beat_is_not_discarded(shop: Workshop) -> None:
     with psycopg.connect(shop.url) as app:
         app.execute("SELECT procver.beat('shop', '3', 'web-1')")
         discarding = shop.start("release", "discard", "3")
-        time.sleep(1.0)
+        wait_for(lambda: waiting(shop))
         app.commit()
         assert discarding.wait(60) == 4
     assert "app.things_3" in shop.objects()
+
+
+def test_a_trial_that_beats_is_not_replaced(shop: Workshop) -> None:
+    shop.write(things=WIDER.replace("price", "price * 2 AS price"))
+    shop.publish("3")
+    beat(shop, "3")
+    shop.write(things=THINGS)
+    refused = shop.publish("3", code=4)["error"]
+    assert "runs on web-1" in refused["message"]
+    beat(shop, "3", leaving=True)
+    with psycopg.connect(shop.url) as app:
+        app.execute("SELECT procver.beat('shop', '3', 'web-1')")
+        publishing = shop.start("publish", "--release", "3")
+        wait_for(lambda: waiting(shop))
+        app.commit()
+        assert publishing.wait(60) == 4
+    beat(shop, "3", leaving=True)
+    shop.publish("3")
 
 
 # The class.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from procver import Heartbeat
+from procver import Heartbeat, Resolver, UsageError
 from procver.collect import collect
 from procver.dialects import Call, Unit
 from procver.dialects.mssql import MssqlDatabase, pyodbc
@@ -17,9 +17,7 @@ from procver.errors import StalePlanError
 from procver.project.workspace import Project
 from procver.registry import reading, writing
 from tests.mssql.conftest import Place
-from tests.mssql.test_life_cycle import WIDER, Shop, shop
-
-__all__ = ["shop"]
+from tests.mssql.shop import WIDER, Shop
 
 
 def beat(place: Place, release: str, instance: str = "web-1", **more: Any) -> None:
@@ -202,3 +200,31 @@ def test_a_beat_does_not_wait_for_a_publisher(two: Shop, database: MssqlDatabase
         )
 
     assert list(database.run(project, generation, [Unit(publishing())])) == [0]
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_an_app_follows_a_channel(two: Shop, autocommit: bool) -> None:
+    place = two.place
+    two.run("release", "channel", "stable", "1")
+    assert "dbo.vThings_1" not in str(two.run("gc")["condemn"])
+    connection = place.plain(autocommit=autocommit)
+    procs = Resolver.follow(connection, "stable")
+    assert (procs.release, procs.project, procs["spFindThings"]) == (
+        "1",
+        "shop",
+        "dbo.spFindThings_1",
+    )
+    assert procs.refresh(strict=True) is False
+    assert two.run("release", "channel", "stable", "2")["moved_from"] == "1"
+    connection.commit()
+    assert procs.refresh(strict=True) is True
+    assert procs["DBO.SPFINDTHINGS"] == "dbo.spFindThings_2"
+    two.run("release", "retire", "2", code=4)
+    assert [c["release"] for c in two.run("release", "channel")["channels"]] == ["2"]
+    two.run("release", "channel", "stable", "--remove")
+    connection.commit()
+    assert procs.refresh() is False
+    with pytest.raises(UsageError, match="no channel 'stable'"):
+        procs.refresh(strict=True)
+    assert procs["spFindThings"] == "dbo.spFindThings_2"
+    connection.close()

@@ -217,13 +217,13 @@ BEGIN
         THROW 51002, N'a version is being dropped: try again', 1;
     IF @leaving = 1
     BEGIN
-        UPDATE procver.release SET heard_until = SYSUTCDATETIME() WHERE id = @target;
         DELETE FROM procver.instance
         WHERE project_id = @owner AND name = @instance COLLATE Latin1_General_100_BIN2 AND release_id = @target
           AND declared_at IS NULL;
         UPDATE procver.instance SET left_at = SYSUTCDATETIME(), returned_at = NULL
         WHERE project_id = @owner AND name = @instance COLLATE Latin1_General_100_BIN2 AND release_id = @target
           AND last_seen_at IS NOT NULL;
+        UPDATE procver.release SET heard_until = SYSUTCDATETIME() WHERE id = @target;
     END
     ELSE
     BEGIN

@@ -203,11 +203,12 @@ BEGIN
             USING ERRCODE = 'PV004', HINT = 'publish it here first, or correct the names: procver release list';
     END IF;
     IF leaving THEN
-        UPDATE procver.release r SET heard_until = clock_timestamp() WHERE r.id = target.id;
         DELETE FROM procver.instance i
         WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = target.id AND i.declared_at IS NULL;
         UPDATE procver.instance i SET left_at = clock_timestamp(), returned_at = NULL
         WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = target.id AND i.last_seen_at IS NOT NULL;
+        -- The table of instances first, then the release: in the order of all that also listens.
+        UPDATE procver.release r SET heard_until = clock_timestamp() WHERE r.id = target.id;
     ELSE
         INSERT INTO procver.instance AS i (project_id, name, release_id, last_seen_at)
         VALUES (target.project_id, beat.instance, target.id, clock_timestamp())
