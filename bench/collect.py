@@ -31,9 +31,9 @@ object AS (SELECT v.*, row_number() OVER (ORDER BY v.id) - 1 AS place FROM procv
 step AS (SELECT n, o.* FROM generate_series(1, {releases}) n JOIN object o ON o.place % ({objects} / {changes}) = n % ({objects} / {changes})),
 made AS (
     INSERT INTO procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, schema, leaf,
-                                 physical, definition, requires, state, digest, privileges, dropped_at)
+                                 physical, definition, seal, requires, state, digest, privileges, dropped_at)
     SELECT project_id, name, kind, number + n, fingerprint || n, shape || n, source_digest, source_path, schema, leaf || '_' || n,
-           physical || '_' || n, definition, requires, 'dropped', digest, privileges, now()
+           physical || '_' || n, definition, seal, requires, 'dropped', digest, privileges, now()
     FROM step RETURNING id, project_id, number
 )
 INSERT INTO procver.membership (project_id, version_id, since, until) SELECT project_id, id, number, number + 1 FROM made;

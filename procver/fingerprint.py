@@ -19,6 +19,7 @@ PREFIX = "v1:"
 _OBJECT = b"procver object"
 _COMPONENT = b"procver component"
 _MEMBER = b"procver member"
+_SEAL = b"procver seal"
 
 
 def fingerprints(
@@ -89,6 +90,19 @@ def _parts(
         else:
             parts.append(b"=" + known[name].encode())
     return parts
+
+
+def seal(fingerprint: str, definition: Iterable[tuple[str, str]]) -> str:
+    """Return what binds a version's text to its fingerprint: a registry that was tampered with restores nothing.
+
+    Args:
+        fingerprint: of the version.
+        definition: its statements as they are sent, each with its role.
+    """
+    parts = [
+        part.encode("utf-8", "surrogatepass") for statement in definition for part in statement
+    ]
+    return _digest(_SEAL, [fingerprint.encode(), *parts])
 
 
 def _digest(tag: bytes, parts: Iterable[bytes]) -> str:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from procver import obstacles
 from procver.contract import Contract
 from procver.dialects import Call, Database, DdlError
-from procver.errors import DatabaseError, StalePlanError, UsageError
+from procver.errors import ConflictError, DatabaseError, StalePlanError, UsageError
+from procver.fingerprint import seal
 from procver.known import Known, KnownVersion
 from procver.objects import AFTER, LineIndex, Name, Note
 from procver.plan import Create, Plan, plan
@@ -254,7 +255,7 @@ class _Prepared:
     def _version(self, step: Create) -> NewVersion:
         if step.known is not None:
             row = self._definitions[step.known.id]
-            return _again(step, row[1], row[2], row[9], self._known)
+            return _again(step, row[1], row[2], row[9], row[10], self._known)
         return _fresh(step, self._project)._replace(privileges=self._privileges(step))
 
     def _privileges(self, step: Create) -> dict[str, Any] | None:
@@ -284,9 +285,16 @@ def _target(name: Name) -> dict[str, str]:
     return {"schema": name.schema, "leaf": name.leaf}
 
 
-def _again(step: Create, definition: Any, privileges: Any, path: str, known: Known) -> NewVersion:
+def _again(
+    step: Create, definition: Any, privileges: Any, path: str, sealed: str, known: Known
+) -> NewVersion:
     version = step.known
     assert version is not None
+    if sealed != seal(version.fingerprint, definition):
+        raise ConflictError(
+            f"the registry's text of {version.physical} is not what was published",
+            hint="somebody changed procver.version by hand: bring that row back from a backup of the database",
+        )
     needs = (known.by_id[need] for need in known.requires.get(version.id, ()))
     return NewVersion(
         version.label, version.kind, version.number, version.fingerprint, version.shape,

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
 from procver.dialects import Call, Ddl, Unit
+from procver.fingerprint import seal
 from procver.known import Known, KnownRelease, KnownVersion
 from procver.objects import AFTER, SETTING, Name
 from procver.plan import Plan
@@ -94,6 +95,7 @@ class NewVersion(NamedTuple):
             "source_path": self.source_path,
             "physical": self.physical,
             "definition": self.definition,
+            "seal": seal(self.fingerprint, self.definition),
             "requires": self.requires,
         }
 

@@ -281,3 +281,19 @@ def test_a_clock_that_jumps_back_delays_and_never_hastens(workshop: Workshop) ->
     found = workshop.json("gc", "--apply")
     assert found["dropped"] == 0
     assert {c["physical"] for c in found["condemn"]} == OLD
+
+
+def test_a_text_that_was_changed_in_the_registry_is_not_restored(workshop: Workshop) -> None:
+    replace_release(workshop)
+    assert workshop.json("gc", "--apply")["dropped"] == 3
+    workshop.sql(
+        "UPDATE procver.version SET definition = replace(definition::text, 't.name', 't.id')::json"
+        " WHERE physical = 'app.things_1'"
+    )
+    before = workshop.objects()
+    for words in (["restore", "app.find_things_1"], ["release", "activate", "1", "--restore"]):
+        error = workshop.json(*words, code=4)["error"]
+        assert error["message"] == "the registry's text of app.things_1 is not what was published"
+        assert "backup" in error["hint"]
+    assert workshop.objects() == before
+    assert workshop.json("restore", "app.things_1", code=4)

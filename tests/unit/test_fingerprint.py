@@ -2,7 +2,7 @@
 
 import pytest
 
-from procver.fingerprint import fingerprints
+from procver.fingerprint import fingerprints, seal
 from procver.objects import Analysis, Kind, Name
 
 
@@ -151,3 +151,16 @@ def test_a_pin_breaks_a_cycle():
         )
 
     assert changed(graph("a"), graph("f")) == {"a"}
+
+
+def test_a_seal_is_pinned_and_binds_text_role_and_fingerprint():
+    definition = [("CREATE VIEW app.v_1 AS SELECT 1", "definition"), ("GRANT x", "after")]
+    sealed = seal("v1:" + "0" * 64, definition)
+    assert sealed == "75dbaa024de4257987c2e9cd9cd728096c24c04240db495779363a2ca3ced8e9"
+    others = [
+        seal("v1:" + "1" * 64, definition),
+        seal("v1:" + "0" * 64, definition[:1]),
+        seal("v1:" + "0" * 64, [(text, "definition") for text, _ in definition]),
+        seal("v1:" + "0" * 64, [("CREATE VIEW app.v_1 AS SELECT 2", "definition"), definition[1]]),
+    ]
+    assert len({sealed, *others}) == 5

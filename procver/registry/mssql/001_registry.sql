@@ -30,6 +30,7 @@ CREATE TABLE procver.version (
     leaf            nvarchar(128) NOT NULL,
     physical        nvarchar(540) NOT NULL,     -- physical name, quoted where needed
     definition      nvarchar(max) NOT NULL,     -- [[text, role], ...] as sent
+    seal            varchar(100) NOT NULL,      -- hash of fingerprint and definition: what a restore checks
     requires        nvarchar(max) NOT NULL,     -- [[name, number], ...] of the versions that it refers to
     state           varchar(10) NOT NULL CHECK (state IN ('present', 'condemned', 'dropped')),
     digest          varbinary(32) NULL,         -- what the catalog said right after its creation

@@ -110,7 +110,7 @@ SELECT DISTINCT p.[schema], p.leaf, p.kind FROM procver.parts(@names) p
 -- name: definitions
 DECLARE @a nvarchar(max) = ?;
 SELECT v.id, v.definition AS definition_json, v.privileges AS privileges_json, v.kind, v.[schema], v.leaf, v.physical,
-       v.name, v.number, v.source_path
+       v.name, v.number, v.source_path, v.seal
 FROM procver.version v
 WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 
@@ -402,14 +402,15 @@ DECLARE @item TABLE (
     project_id int NOT NULL, name nvarchar(540) COLLATE Latin1_General_100_BIN2 NOT NULL, kind varchar(20) NOT NULL,
     number int NOT NULL, fingerprint varchar(100) NOT NULL, shape varchar(100) NOT NULL, source_digest varchar(100) NOT NULL,
     source_path nvarchar(2000) NOT NULL, [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL,
-    physical nvarchar(540) NOT NULL, definition nvarchar(max) NOT NULL, requires nvarchar(max) NOT NULL);
+    physical nvarchar(540) NOT NULL, definition nvarchar(max) NOT NULL, seal varchar(100) NOT NULL,
+    requires nvarchar(max) NOT NULL);
 INSERT @item
 SELECT x.project_id, x.name, x.kind, x.number, x.fingerprint, x.shape, x.source_digest, x.source_path, x.[schema], x.leaf,
-       x.physical, x.definition, x.requires
+       x.physical, x.definition, x.seal, x.requires
 FROM OPENJSON(@a) WITH (
     project_id int, name nvarchar(540), kind varchar(20), number int, fingerprint varchar(100), shape varchar(100),
     source_digest varchar(100), source_path nvarchar(2000), [schema] nvarchar(128), leaf nvarchar(128),
-    physical nvarchar(540), definition nvarchar(max) AS JSON, requires nvarchar(max) AS JSON) x;
+    physical nvarchar(540), definition nvarchar(max) AS JSON, seal varchar(100), requires nvarchar(max) AS JSON) x;
 DECLARE @work nvarchar(max) = (SELECT i.[schema], i.leaf, i.kind FROM @item i FOR JSON PATH);
 DECLARE @found TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
                       digest varbinary(32) NULL, privileges nvarchar(max) NULL);
@@ -432,9 +433,9 @@ FROM procver.version v
 JOIN @item i ON i.project_id = v.project_id AND i.name = v.name AND i.number = v.number
 JOIN @found f ON f.[schema] = i.[schema] AND f.leaf = i.leaf AND f.kind = i.kind;
 INSERT procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, [schema], leaf,
-                        physical, definition, requires, state, digest, privileges)
+                        physical, definition, seal, requires, state, digest, privileges)
 SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path, i.[schema], i.leaf,
-       i.physical, i.definition, i.requires, 'present', f.digest, f.privileges
+       i.physical, i.definition, i.seal, i.requires, 'present', f.digest, f.privileges
 FROM @item i
 JOIN @found f ON f.[schema] = i.[schema] AND f.leaf = i.leaf AND f.kind = i.kind
 WHERE NOT EXISTS (SELECT 1 FROM procver.version v

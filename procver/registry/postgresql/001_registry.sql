@@ -26,6 +26,7 @@ CREATE TABLE procver.version (
     leaf            text NOT NULL,
     physical        text NOT NULL,              -- physical name, quoted where needed
     definition      json NOT NULL,              -- [[text, role], ...] as sent
+    seal            text NOT NULL,              -- hash of fingerprint and definition: what a restore checks
     requires        json NOT NULL,              -- [[name, number], ...] of the versions that it refers to
     state           text NOT NULL CHECK (state IN ('present', 'condemned', 'dropped')),
     digest          text,                       -- what the catalog said right after its creation, after the server's major version

@@ -92,7 +92,8 @@ SELECT NULL, NULL, NULL WHERE $1::jsonb IS NULL
 SELECT DISTINCT p.schema, p.leaf, p.kind FROM procver.parts($1::jsonb -> 'names') p
 
 -- name: definitions
-SELECT v.id, v.definition, v.privileges, v.kind, v.schema, v.leaf, v.physical, v.name, v.number, v.source_path
+SELECT v.id, v.definition, v.privileges, v.kind, v.schema, v.leaf, v.physical, v.name, v.number, v.source_path,
+       v.seal
 FROM procver.version v
 WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 
@@ -221,14 +222,14 @@ SELECT procver.carry($1::jsonb)
 WITH item AS MATERIALIZED (
     SELECT * FROM json_to_recordset($1::json) AS x(
         project_id int, name text, kind text, number int, fingerprint text, shape text, source_digest text, source_path text,
-        schema text, leaf text, physical text, definition json, requires json)
+        schema text, leaf text, physical text, definition json, seal text, requires json)
 ), work AS MATERIALIZED (
     SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) AS work FROM item
 )
 INSERT INTO procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, schema, leaf,
-                             physical, definition, requires, state, digest, privileges)
+                             physical, definition, seal, requires, state, digest, privileges)
 SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path,
-       i.schema, i.leaf, i.physical, i.definition, i.requires, 'present',
+       i.schema, i.leaf, i.physical, i.definition, i.seal, i.requires, 'present',
        current_setting('server_version_num')::int / 10000 || ':' || d.digest, p.privileges
 FROM item i
 LEFT JOIN procver.digests((SELECT work FROM work)) d ON d.schema = i.schema AND d.leaf = i.leaf
