@@ -45,11 +45,14 @@ BEGIN
     -- The collector reads everything and writes what gc writes. procver.hold writes procver.project for it: they have one owner.
     GRANT EXECUTE ON procver.hold TO <collector>;
     GRANT UPDATE ON procver.version (state, condemned_at, quarantined_at, dropped_at, privileges) TO <collector>;
+    GRANT UPDATE ON procver.release (heard_until) TO <collector>;
+    GRANT DELETE ON procver.instance TO <collector>;
     GRANT INSERT ON procver.event TO <collector>;
     GRANT INSERT, UPDATE ON procver.collection TO <collector>;
     GRANT INSERT, UPDATE, DELETE ON procver.usage TO <collector>;
     -- The app reads its mapping and says that it is alive. What it may call, [grants] in procver.toml or the sources say.
     GRANT SELECT ON procver.mapping TO <app>;
+    GRANT SELECT ON procver.channel_release TO <app>;
     GRANT SELECT ON procver.channel_release TO <app>;
     GRANT EXECUTE ON procver.beat TO <app>;
 END;

@@ -81,6 +81,8 @@ BEGIN
     GRANT SELECT ON ALL TABLES IN SCHEMA procver TO <collector>;
     GRANT UPDATE (generation) ON procver.project TO <collector>;
     GRANT UPDATE (state, condemned_at, quarantined_at, dropped_at, privileges) ON procver.version TO <collector>;
+    GRANT UPDATE (heard_until) ON procver.release TO <collector>;
+    GRANT DELETE ON procver.instance TO <collector>;
     GRANT INSERT (project_id, action, subject, detail) ON procver.event TO <collector>;
     GRANT INSERT (project_id, dropped, condemned, kept), UPDATE ON procver.collection TO <collector>;
     GRANT EXECUTE ON FUNCTION procver.drop_part, procver.require_silence TO <collector>;

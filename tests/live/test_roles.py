@@ -255,6 +255,8 @@ STATEMENTS: list[tuple[str, str, bool]] = [
     ("app", "SELECT * FROM app.things_1", True),
     ("app", "SELECT count(*) FROM procver.mapping", True),
     ("app", "SELECT procver.beat('shop', '2', 'web-1')", True),
+    ("app", "SELECT count(*) FROM procver.channel_release", True),
+    ("app", "SELECT * FROM procver.channel", False),
     ("app", "SELECT * FROM app.thing", False),
     ("app", "SELECT * FROM procver.instance", False),
     ("app", "SELECT procver.require_silence(1, '1s', '{{}}')", False),
@@ -331,6 +333,51 @@ def test_what_a_role_may_say(settled: Staff, role: str, statement: str, allowed:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(text)
         connection.rollback()
+
+
+def test_retiring_what_is_idle_takes_one_right_more(staff: Staff) -> None:
+    shop = staff.shop
+    staff.prepare()
+    staff.run("publisher", "publish", "-r", "3")
+    staff.run("publisher", "release", "activate", "3")
+    with psycopg.connect(staff.url("app"), autocommit=True) as connection:
+        connection.execute(
+            "SELECT procver.beat('shop', '2', 'web-1'), procver.beat('shop', '3', 'web-2')"
+        )
+    for change in (
+        "instance SET last_seen_at = now() - interval '20 days' WHERE name = 'web-1'",
+        "release SET activated_at = now() - interval '30 days' WHERE name = '2'",
+    ):
+        shop.sql(f"UPDATE procver.{change}")
+    words = ("gc", "--apply", "--retire-idle")
+    assert "procver init --roles" in staff.run("collector", *words, code=3)
+    page = PAGE.read_text("utf-8")
+    grant = "GRANT UPDATE (retired_at) ON procver.release TO procver_collector"
+    assert grant in page
+    shop.sql(grant.replace("procver_collector", f"{staff.prefix}_collector"))
+    staff.run("collector", *words)
+    states = {
+        release["name"]: release["state"] for release in shop.json("release", "list")["releases"]
+    }
+    assert states == {"1": "retired", "2": "retired", "3": "live"}
+
+
+def test_quarantine_takes_an_owner(staff: Staff) -> None:
+    shop = staff.shop
+    staff.prepare()
+    text = (shop.root / "procver.toml").read_text("utf-8")
+    (shop.root / "procver.toml").write_text(
+        text.replace('grace = "0s"', 'grace = "0s"\nquarantine = "1h"'), "utf-8"
+    )
+    staff.run("collector", "gc", "--apply")
+    assert "procver init --roles" in staff.run("collector", "gc", "--apply", code=3)
+    page = PAGE.read_text("utf-8")
+    grant = "GRANT procver_publisher TO procver_collector"
+    assert grant in page
+    shop.sql(grant.replace("procver_", f"{staff.prefix}_"))
+    staff.run("collector", "gc", "--apply")
+    quarantined = shop.sql("SELECT physical FROM procver.version WHERE quarantined_at IS NOT NULL")
+    assert quarantined == [("app.alone_1",)]
 
 
 def test_the_script_may_be_run_at_any_time(settled: Staff) -> None:
