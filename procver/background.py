@@ -186,4 +186,6 @@ class Background:
 def told(error: Exception) -> str:
     """Return what an error says in one line, without what a driver adds to the server's message."""
     said = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
+    if len(error.args) > 1 and isinstance(error.args[1], str):  # ODBC: a state, then the message
+        said = error.args[1]
     return " ".join(said.split()) or type(error).__name__

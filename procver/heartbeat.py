@@ -25,8 +25,8 @@ _GRANTS = {
 _HINTS = (
     (("PV004", "51004"), "publish the release to this database first, or correct release and project"),
     (("PV005", "51005"), "give the instance another name"),
-    (("42501", "(229)"), ""),
-    (("3F000", "42883", "(2812)", 'procver.beat" does not exist'),
+    (("42501", "(229)", "permission denied"), ""),
+    (("3F000", "42883", "(2812)", 'procver" does not exist', 'procver.beat" does not exist'),
      "check the connection's database; a registry is made by: procver publish"),
     (("25006", "(3906)"), "let heartbeats go to the primary"),
 )  # fmt: skip

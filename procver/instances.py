@@ -38,17 +38,26 @@ def discords(known: Known, idle: timedelta) -> list[Discord]:
         idle: an instance that was silent for this long is stale.
     """
     by_id = {release.id: release for release in known.releases}
-    names = sorted({instance.name for instance in known.instances})
-    return [found for name in names for found in _of(_Instance(name, known, by_id), idle)]
+    # Where no instance ever beats, none can be missed.
+    missed = any(known.heard(instance, idle) for instance in known.instances)
+    rows: dict[str, list[KnownInstance]] = {}
+    for row in known.instances:
+        rows.setdefault(row.name, []).append(row)
+    found: list[Discord] = []
+    for name in sorted(rows):
+        found += _of(_Instance(name, known, rows[name], by_id), idle, missed)
+    return found
 
 
 class _Instance:
     """All that is known of one instance."""
 
-    def __init__(self, name: str, known: Known, by_id: dict[int, KnownRelease]) -> None:
+    def __init__(
+        self, name: str, known: Known, rows: list[KnownInstance], by_id: dict[int, KnownRelease]
+    ) -> None:
         self.name = name
         self.known = known
-        self.rows = [row for row in known.instances if row.name == name]
+        self.rows = rows
         self.latest = known.latest.get(name)
         self.declared = next((row for row in self.rows if row.declared_at is not None), None)
         self._by_id = by_id
@@ -61,7 +70,7 @@ class _Instance:
         return Discord(rule, self.name, tuple(releases), message)
 
 
-def _of(instance: _Instance, idle: timedelta) -> Iterator[Discord]:
+def _of(instance: _Instance, idle: timedelta, missed: bool) -> Iterator[Discord]:
     known, latest = instance.known, instance.latest
     back = [row for row in instance.rows if _within(row.returned_at, known.now, MOVING)]
     if len(back) > 1:
@@ -74,7 +83,7 @@ def _of(instance: _Instance, idle: timedelta) -> Iterator[Discord]:
     elif latest is not None and known.heard(latest, idle):
         yield from _beating(instance, latest)
     else:
-        yield from _silent(instance, idle)
+        yield from _silent(instance, idle, missed)
 
 
 def _beating(instance: _Instance, latest: KnownInstance) -> Iterator[Discord]:
@@ -96,12 +105,12 @@ def _beating(instance: _Instance, latest: KnownInstance) -> Iterator[Discord]:
         yield instance.found(CONTRADICTORY, message, latest, declared)
 
 
-def _silent(instance: _Instance, idle: timedelta) -> Iterator[Discord]:
+def _silent(instance: _Instance, idle: timedelta, missed: bool) -> Iterator[Discord]:
     known, row = instance.known, instance.declared or instance.latest
     if row is None or (row.declared_at is None and instance.release(row).retired_at is not None):
         return  # it keeps nothing, and nobody expects it to be heard from
-    if row.last_seen_at is None and not any(known.heard(i, idle) for i in known.latest.values()):
-        return  # where no instance ever beats, none can be missed
+    if row.last_seen_at is None and not missed:
+        return
     last = max(at for at in (row.declared_at, row.last_seen_at, row.left_at) if at is not None)
     if _within(last, known.now, idle):
         return

@@ -32,6 +32,10 @@ def _short(value: datetime | None) -> str:
 def _about(
     context: Context, known: Known, release: KnownRelease, found: list[Discord]
 ) -> dict[str, Any]:
+    rules: dict[str, list[str]] = {}
+    for discord in found:
+        if release.name in discord.releases:
+            rules.setdefault(discord.instance, []).append(discord.rule)
     return {
         "name": release.name,
         "state": known.state(release, policy_of(context.project).idle),
@@ -46,9 +50,7 @@ def _about(
                 "declared_at": _time(i.declared_at),
                 "last_seen_at": _time(i.last_seen_at),
                 "left_at": _time(i.left_at),
-                "rules": [
-                    d.rule for d in found if d.instance == i.name and release.name in d.releases
-                ],
+                "rules": rules.get(i.name, []),
             }
             for i in known.instances_of(release)
         ],
@@ -71,8 +73,11 @@ def _instances(about: dict[str, Any]) -> str:
 def list_(context: Context) -> None:
     """List releases in the order of their publication."""
     known = known_of(context.project, context.connect())
-    found = discords(known, policy_of(context.project).idle)
-    about = [_about(context, known, release, found) for release in known.releases]
+    found: dict[str, list[Discord]] = {}
+    for discord in discords(known, policy_of(context.project).idle):
+        for of in discord.releases:
+            found.setdefault(of, []).append(discord)
+    about = [_about(context, known, r, found.get(r.name, [])) for r in known.releases]
     rows = [
         (
             a["name"], a["state"], _short(r.published_at), _short(r.activated_at), _short(r.retired_at),
