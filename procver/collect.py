@@ -52,8 +52,8 @@ def survey(
     )
     if against:
         first = decide(known, policy, against, before, refused)
-    physical = {version.physical for version in known.by_id.values()}
-    strays = tuple(pin for pin in policy.pins if pin not in physical)
+    pinned = policy.pinned(version.physical for version in known.by_id.values())
+    strays = tuple(pin for pin in policy.pins if pin not in pinned.values())
     found = first._replace(unknown=evidence.unknown, remarks=evidence.remarks, strays=strays)
     return known, found
 

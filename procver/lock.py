@@ -102,6 +102,11 @@ class Lock:
         rows = [HEADER, *(f"{n} {k} {v} {f}" for n, k, v, f in self.entries), ""]
         return "\n".join(rows)
 
+    @property
+    def labels(self) -> list[str]:
+        """Every name once, those with the highest numbers first."""
+        return sorted(self._versions, key=lambda name: -max(self._versions[name]))
+
     def number(self, name: str, fingerprint: str) -> int | None:
         """Return the number that stands for this content of ``name``, or None."""
         return self._by_fingerprint.get((name, fingerprint))

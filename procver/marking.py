@@ -19,6 +19,7 @@ class Policy(NamedTuple):
         quarantine: how long after that nobody but its owner may use it before it is dropped; None: not at all.
         unactivated: how long a release that was never activated keeps its versions; None: for ever.
         pins: physical names that are kept whatever happens.
+        ignore_case: whether the case of these does not count.
     """
 
     keep_releases: int = 2
@@ -27,6 +28,14 @@ class Policy(NamedTuple):
     quarantine: timedelta | None = None
     unactivated: timedelta | None = None
     pins: tuple[str, ...] = ()
+    ignore_case: bool = False
+
+    def pinned(self, physical: Iterable[str]) -> dict[str, str]:
+        """Return which of some physical names are pinned, each with the pin as it is written."""
+        if not self.ignore_case:
+            return {name: name for name in physical if name in self.pins}
+        pins = {pin.lower(): pin for pin in self.pins}
+        return {name: pins[name.lower()] for name in physical if name.lower() in pins}
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-able data, durations in seconds."""
@@ -113,7 +122,7 @@ def mark(known: Known, policy: Policy, evidence: Mapping[int, str] | None = None
         version_id: tuple(roots[release.name] for release in releases)
         for version_id, releases in users.items()
     }
-    pins = set(policy.pins)
+    pins = policy.pinned(version.physical for version in known.by_id.values())
     for version in known.by_id.values():
         if version.physical in pins:
             direct[version.id] = (*direct.get(version.id, ()), Root("[gc] pins", ""))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -338,7 +337,7 @@ def granted(config: Config, label: str, kind: str) -> list[list[Any]] | None:
     """Return what ``[grants]`` says of an object, as [[grantee, privilege, grantable], ...]; None if nothing."""
     found: list[list[Any]] | None = None
     for rule in config.grants:
-        if fnmatch.fnmatchcase(label, rule.pattern):
+        if config.matches(rule, label):
             found = found or []
             for privilege, roles in rule.privileges.items():
                 if config.grantable(privilege, kind):

@@ -344,7 +344,10 @@ def policy_of(project: Project) -> Policy:
                 f"procver.toml: [gc] pins: {error.message}",
                 hint="a pin is a version's name, such as app.find_things_3; see `procver release show`",
             ) from None
-    return Policy(gc.keep_releases, gc.grace, gc.idle, gc.quarantine, gc.unactivated, tuple(pins))
+    return Policy(
+        gc.keep_releases, gc.grace, gc.idle, gc.quarantine, gc.unactivated, tuple(pins),
+        ignore_case=project.scanner.ignores_case,
+    )  # fmt: skip
 
 
 def difference(

@@ -53,9 +53,10 @@ def find_version(project: Project, known: Known, text: str) -> KnownVersion:
     by_physical = {version.physical: version for version in known.by_id.values()}
     if text in by_physical:
         return by_physical[text]
-    name = project.name(text)
+    key = project.scanner.key
+    name = key(project.name(text))
     for version in known.by_id.values():
-        if version.name == name:
+        if key(version.name) == name:
             return version
     near = difflib.get_close_matches(text, by_physical, 3, 0.6)
     raise UsageError(

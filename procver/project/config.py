@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -119,6 +120,12 @@ class Config:
     targets: Mapping[str, str] = field(default_factory=dict, repr=False)
     grants: tuple[GrantRule, ...] = ()
     gc: GcConfig = GcConfig()
+
+    def matches(self, rule: GrantRule, label: str) -> bool:
+        """Return whether a line of ``[grants]`` is for the object ``label``."""
+        if self.dialect == "mssql":  # where case does not count
+            return fnmatchcase(label.lower(), rule.pattern.lower())
+        return fnmatchcase(label, rule.pattern)
 
     def grantable(self, privilege: str, kind: str) -> bool:
         """Return whether a privilege of ``[grants]`` can be given on an object of this kind."""

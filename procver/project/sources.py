@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from hashlib import sha256
@@ -126,13 +126,20 @@ class _Recipes:
         return recipe if found == recipe_sum(source.digest, source.analysis, recipe) else ""
 
 
-def load(config: Config, scanner: Scanner, cache: Cache | None) -> Sources:
+def load(
+    config: Config,
+    scanner: Scanner,
+    cache: Cache | None,
+    spellings: Callable[[], Iterable[str]] = tuple,
+) -> Sources:
     """Read every source of the project and analyse what the cache does not know.
 
     Args:
         config: the project.
         scanner: of the project's dialect.
         cache: None to scan everything.
+        spellings: gives the labels by which the project has known its objects: where case does not count, a
+            source that now writes a name in another one still defines the same object. Asked only there.
 
     Raises:
         ConfigError: a directory of sources does not exist.
@@ -150,6 +157,7 @@ def load(config: Config, scanner: Scanner, cache: Cache | None) -> Sources:
                 pending.append(_begin(file, reader, scanner, config, rows))
             except SourceError as error:
                 failures.add(error, file.path)
+    pending = _respelled(pending, scanner, spellings)
     kinds = _distinct(pending, scanner)
     managed = Managed(kinds, config.search_path, config.suffix)
     _refuse_lookalikes(pending, managed, scanner)
@@ -173,6 +181,8 @@ def load(config: Config, scanner: Scanner, cache: Cache | None) -> Sources:
                 recipes.fresh[item.digest] = analysis.recipe
                 analysis = analysis._replace(words="", recipe="")
             name, kind = item.header
+            if analysis.name != name:  # it was cached when the project spelled it otherwise
+                analysis = analysis._replace(name=name)
             label = labels[name] = scanner.label(name)
             by_name[name] = Source(item.file.path, item.digest, name, kind, label, analysis)
     if cache:
@@ -257,7 +267,7 @@ def _analyse(
             raise SourceError("changed while it was read", hint="run the command again")
         text, spans = reader.text(item.file, data)
     for span in spans:
-        if span.name not in managed.kinds:
+        if span.name not in managed.kinds and not _has(managed, span.name, scanner):
             raise _unknown(span, text, managed, scanner)
     analysis = scanner.analyse(text, config.default_schema, managed, spans)
     if spans:
@@ -267,14 +277,43 @@ def _analyse(
     return analysis
 
 
+def _has(managed: Managed, name: Name, scanner: Scanner) -> bool:
+    key = scanner.key(name)
+    return any(scanner.key(known) == key for known in managed.kinds)
+
+
 def _unknown(span: Span, text: str, managed: Managed, scanner: Scanner) -> SourceError:
     label = scanner.label(span.name)
-    near = get_close_matches(label, map(scanner.label, managed.kinds), n=3)
+    known = {scanner.label(scanner.key(name)): scanner.label(name) for name in managed.kinds}
+    like = get_close_matches(scanner.label(scanner.key(span.name)), known, n=3)
+    near = [known[each] for each in like]
     return SourceError(
         f"ref() names {label}, which no source defines",
         line=text.count("\n", 0, span.start) + 1,
         hint=f"did you mean {' or '.join(near)}?" if near else "write it as ref('schema.name')",
     )
+
+
+def _respelled(
+    pending: list[_Pending], scanner: Scanner, spellings: Callable[[], Iterable[str]]
+) -> list[_Pending]:
+    """Return ``pending`` with the names that the project already has, where case does not count."""
+    if not scanner.ignores_case:
+        return pending
+    known: dict[str, str] = {}
+    for label in spellings():
+        known.setdefault(label.lower(), label)
+    found: list[_Pending] = []
+    taken: set[str] = set()
+    for item in pending:
+        label = scanner.label(item.header.name)
+        usual = known.get(label.lower(), label)
+        if usual != label and usual not in taken:  # a second source of it is shown as it is written
+            header = item.header._replace(name=scanner.parse(usual, ""))
+            item = item._replace(header=header)
+        taken.add(usual)
+        found.append(item)
+    return found
 
 
 def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
@@ -296,20 +335,23 @@ def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
 
 def _refuse_lookalikes(pending: list[_Pending], managed: Managed, scanner: Scanner) -> None:
     """Refuse ``app.v_1`` beside ``app.v``: nobody could tell which one a mention means."""
-    before, _, after = managed.suffix.partition("{version}")
+    suffix = scanner.key(Name("", managed.suffix)).leaf
+    before, _, after = suffix.partition("{version}")
+    by_key = {scanner.key(name): name for name in managed.kinds}
     with Failures() as failures:
         for item in pending:
-            schema, leaf = item.header.name
+            schema, leaf = scanner.key(item.header.name)
             stem = leaf.removesuffix(after)
             base = stem.rstrip("0123456789")
             number = stem[len(base) :]
-            original = Name(schema, base.removesuffix(before))
+            key = Name(schema, base.removesuffix(before))
             if (
-                original not in managed.kinds
+                key not in by_key
                 or not number
-                or physical_leaf(original.leaf, int(number), managed.suffix) != leaf
+                or physical_leaf(key.leaf, int(number), suffix) != leaf
             ):
                 continue
+            original = by_key[key]
             error = SourceError(
                 f"{scanner.label(item.header.name)} looks like version {number} of "
                 f"{scanner.label(original)}, which is a source too",

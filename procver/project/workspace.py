@@ -56,7 +56,16 @@ class Project:
             SourceError: some cannot be published.
         """
         cache = Cache(self.config.root / ".procver" / "cache.sqlite3")
-        return load_sources(self.config, self.scanner, cache)
+        return load_sources(self.config, self.scanner, cache, lambda: self._start.labels)
+
+    @cached_property
+    def _start(self) -> Lock:
+        """The lock that numbers go on from.
+
+        Raises:
+            LockError: the lock file cannot be read.
+        """
+        return lockfile.read(self.config)
 
     @cached_property
     def contents(self) -> Contents:
@@ -91,7 +100,7 @@ class Project:
             LockError: the lock file cannot be read.
             SourceError: a pin names a version that the lock does not hold.
         """
-        return Numbered(*number(self.contents, lockfile.read(self.config)))
+        return Numbered(*number(self.contents, self._start))
 
     def rebased(self, base: str) -> Numbered:
         """Take the numbers from the lock file as it is at a git revision, whatever state the file is in.
@@ -99,7 +108,8 @@ class Project:
         Raises:
             UsageError: git cannot read it there.
         """
-        self.numbered = Numbered(*number(self.contents, lockfile.read_at(self.config, base)))
+        self._start = lockfile.read_at(self.config, base)
+        self.numbered = Numbered(*number(self.contents, self._start))
         return self.numbered
 
     def contract(self, *, locked: bool = True) -> Contract:

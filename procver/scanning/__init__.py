@@ -19,6 +19,9 @@ class Scanner(Protocol):
     dialect: str
     """``postgresql`` or ``mssql``."""
 
+    ignores_case: bool
+    """Whether names that differ in case only are one name."""
+
     revision: int
     """Counts up whenever the same text would be read differently: part of every cache key."""
 
@@ -57,6 +60,9 @@ class Scanner(Protocol):
             physical: for the object itself and for each of its references, the unquoted leaf of
                 the version that is meant.
         """
+
+    def key(self, name: Name) -> Name:
+        """Return ``name`` as names compare: two with one key are one name to the server."""
 
     def parse(self, text: str, default_schema: str) -> Name:
         """Return the name that ``text`` (``app.v``, ``"V"``) stands for.

@@ -162,7 +162,7 @@ HEADS = [
     ("scalar", "CREATE FUNCTION dbo.x (@v int) RETURNS int AS BEGIN RETURN dbo.x(@v - 1) END",
      "CREATE FUNCTION dbo.x_3 (@v int) RETURNS int AS BEGIN RETURN dbo.x_3(@v - 1) END"),
     ("inline", "CREATE FUNCTION x () RETURNS TABLE WITH SCHEMABINDING AS RETURN (SELECT v.a FROM dbo.v)",
-     "CREATE FUNCTION x_3 () RETURNS TABLE WITH SCHEMABINDING AS RETURN (SELECT v_2.a FROM dbo.v_2)"),
+     "CREATE FUNCTION dbo.x_3 () RETURNS TABLE WITH SCHEMABINDING AS RETURN (SELECT v_2.a FROM dbo.v_2)"),
     ("multi", "CREATE FUNCTION dbo.x (@t dbo.Things READONLY) RETURNS @v TABLE (v int, w int) AS BEGIN INSERT @v SELECT v.a, 1 FROM v RETURN END",
      "CREATE FUNCTION dbo.x_3 (@t dbo.Things_2 READONLY) RETURNS @v TABLE (v int, w int) AS BEGIN INSERT @v SELECT v_2.a, 1 FROM v_2 RETURN END"),
     ("view", "CREATE VIEW dbo.x (v, fn) WITH SCHEMABINDING, VIEW_METADATA AS SELECT v.a, 1 FROM dbo.v WITH CHECK OPTION",
@@ -170,6 +170,8 @@ HEADS = [
     ("view-brackets", "CREATE VIEW dbo.x WITH SCHEMABINDING AS (SELECT v.a FROM dbo.v)",
      "CREATE VIEW dbo.x_3 WITH SCHEMABINDING AS (SELECT v_2.a FROM dbo.v_2)"),
     ("21", "CREATE PROCEDURE[dbo].[x]AS EXEC[sp]", "CREATE PROCEDURE[dbo].[x_3]AS EXEC[sp_2]"),
+    ("21-bare", "CREATE PROCEDURE[x]AS EXEC[x]", "CREATE PROCEDURE[dbo].[x_3]AS EXEC[x_3]"),
+    ("28", "CREATE PROCEDURE DBO.X AS EXEC Dbo.Sp", "CREATE PROCEDURE DBO.X_3 AS EXEC Dbo.sp_2"),
     ("type", "CREATE TYPE dbo.x AS TABLE (v int PRIMARY KEY, w AS v + 1)",
      "CREATE TYPE dbo.x_3 AS TABLE (v int PRIMARY KEY, w AS v + 1)"),
 ]  # fmt: skip

@@ -17,7 +17,7 @@ TYPE = "CREATE TYPE dbo.x AS TABLE (a int)"
     ("text", "kind", "expected"),
     [
         (PROC, Kind.PROCEDURE, "CREATE PROCEDURE dbo.x_3 AS SELECT 1"),
-        ("alter proc x as select 1", Kind.PROCEDURE, "CREATE proc x_3 as select 1"),
+        ("alter proc x as select 1", Kind.PROCEDURE, "CREATE proc dbo.x_3 as select 1"),
         ("CREATE  OR\tALTER\n PROC[dbo].[x] AS SELECT 1", Kind.PROCEDURE, "CREATE  PROC[dbo].[x_3] AS SELECT 1"),
         ("create or /* a */ alter view dbo.x as select 1 a", Kind.VIEW, "create /* a */ view dbo.x_3 as select 1 a"),
         ('ALTER FUNCTION "dbo"."x" () RETURNS int AS BEGIN RETURN 1 END', Kind.FUNCTION,
@@ -168,7 +168,7 @@ def test_double_quotes_make_strings_while_quoted_identifier_is_off() -> None:
     [
         (PROC, "GRANT EXECUTE ON dbo.x TO a, b WITH GRANT OPTION", "GRANT EXECUTE ON dbo.x_3 TO a, b WITH GRANT OPTION"),
         (PROC, "DENY EXECUTE, ALTER ON OBJECT :: [dbo].[X] TO a CASCADE", "DENY EXECUTE, ALTER ON OBJECT :: [dbo].[x_3] TO a CASCADE"),
-        (PROC, "revoke execute on x from public;", "revoke execute on x_3 from public"),
+        (PROC, "revoke execute on x from public;", "revoke execute on dbo.x_3 from public"),
         (PROC, "ALTER AUTHORIZATION ON dbo.x TO a", "ALTER AUTHORIZATION ON dbo.x_3 TO a"),
         (PROC, "IF DATABASE_PRINCIPAL_ID('a') IS NOT NULL GRANT EXECUTE ON dbo.x TO a",
          "IF DATABASE_PRINCIPAL_ID('a') IS NOT NULL GRANT EXECUTE ON dbo.x_3 TO a"),
@@ -178,7 +178,7 @@ def test_double_quotes_make_strings_while_quoted_identifier_is_off() -> None:
         (PROC, "sp_addextendedproperty a, x, [USER], dbo, [PROCEDURE], x", "sp_addextendedproperty a, x, [USER], dbo, [PROCEDURE], x_3"),
         (VIEW, "CREATE UNIQUE CLUSTERED INDEX x ON dbo.x (a) WITH (FILLFACTOR = 90)",
          "CREATE UNIQUE CLUSTERED INDEX x ON dbo.x_3 (a) WITH (FILLFACTOR = 90)"),
-        (VIEW, "CREATE INDEX [i] ON x (a) INCLUDE (b)", "CREATE INDEX [i] ON x_3 (a) INCLUDE (b)"),
+        (VIEW, "CREATE INDEX [i] ON x (a) INCLUDE (b)", "CREATE INDEX [i] ON dbo.x_3 (a) INCLUDE (b)"),
         (VIEW, "CREATE STATISTICS s ON dbo.x (a)", "CREATE STATISTICS s ON dbo.x_3 (a)"),
         (VIEW, "GRANT SELECT ON dbo.x (a) TO b", "GRANT SELECT ON dbo.x_3 (a) TO b"),
         (VIEW, "GRANT SELECT (a), UPDATE (a) ON dbo.x TO b", "GRANT SELECT (a), UPDATE (a) ON dbo.x_3 TO b"),

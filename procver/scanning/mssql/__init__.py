@@ -32,7 +32,8 @@ class MssqlScanner:
     """A `procver.scanning.Scanner` for SQL Server 2017 and later, Azure SQL and Babelfish."""
 
     dialect = "mssql"
-    revision = 1
+    ignores_case = True
+    revision = 2
 
     header = staticmethod(read_header)
 
@@ -66,6 +67,7 @@ class MssqlScanner:
         reading = read(text, default_schema, managed, spans)
         return statements(reading.layout.file.text, rewrite(reading, physical))
 
+    key = staticmethod(names.SPELLING.key)
     parse = staticmethod(names.parse)
     label = staticmethod(names.label)
     quote = staticmethod(names.quote)

@@ -13,7 +13,7 @@ from procver.scanning.mssql.layout import Layout, read_layout
 from procver.scanning.mssql.lexer import directive_comments, identifier, written_identifier
 from procver.scanning.mssql.local import decide_locally
 from procver.scanning.mssql.mentions import read_strings
-from procver.scanning.mssql.names import label, names_of
+from procver.scanning.mssql.names import SPELLING, index_of, label, names_of
 from procver.scanning.mssql.unit import Unit
 from procver.scanning.mssql.walker import Walker
 from procver.scanning.refusals import too_deep
@@ -40,6 +40,10 @@ def read(text: str, default_schema: str, managed: Managed, spans: Sequence[Span]
         SourceError: it cannot be published as it stands.
     """
     layout = read_layout(text, default_schema)
+    # Its own source may spell its name otherwise than the project has always done.
+    known = index_of(managed).names.get(SPELLING.key(layout.own.name))
+    if known is not None:
+        layout.own = layout.own._replace(name=known)
     reading = Reading(
         names=names_of(managed, layout.own),
         findings=Findings(layout.own.name),

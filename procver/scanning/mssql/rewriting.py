@@ -94,7 +94,17 @@ class _Rewriter:
             leaf = self.physical[name]
         if role in (Role.TEXT, Role.TRIGGER_TEXT):
             return Edit(start, end, _in_string(written, leaf))
-        return Edit(start, end, _like(written, leaf))
+        text = _like(written, leaf)
+        if role is Role.OWN and self._bare(unit, i):
+            text = f"{_like(written, name.schema)}.{text}"
+        return Edit(start, end, text)
+
+    def _bare(self, unit: Unit, i: int) -> bool:
+        """Return whether the server would look for the own name ``i`` in the login's default schema."""
+        layout = self.reading.layout
+        if unit is layout.unit and i == layout.definition.name[-1]:
+            return len(layout.definition.name) == 1
+        return i > 0 and unit.folded[i - 1] in ("on", "to", ":", "::")
 
     def _trigger(self, unit: Unit, i: int, name: Name) -> str:
         leaf = name.leaf + self.suffix

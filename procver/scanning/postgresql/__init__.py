@@ -31,6 +31,7 @@ class PostgresqlScanner:
     """A `procver.scanning.Scanner` for PostgreSQL 14 to 18."""
 
     dialect = "postgresql"
+    ignores_case = False
     revision = 1
 
     header = staticmethod(read_header)
@@ -64,6 +65,7 @@ class PostgresqlScanner:
         reading = read(text, default_schema, managed, spans)
         return statements(reading.unit.text, rewrite(reading, physical))
 
+    key = staticmethod(names.SPELLING.key)
     parse = staticmethod(names.parse)
     label = staticmethod(names.label)
     quote = staticmethod(names.quote)
