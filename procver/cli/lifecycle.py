@@ -50,6 +50,7 @@ def _about(
                 "declared_at": _time(i.declared_at),
                 "last_seen_at": _time(i.last_seen_at),
                 "left_at": _time(i.left_at),
+                "moved": i.last_seen_at is not None and known.latest[i.name] != i,
                 "rules": rules.get(i.name, []),
             }
             for i in known.instances_of(release)
@@ -62,8 +63,8 @@ def _instances(about: dict[str, Any]) -> str:
     shown = []
     for instance in about["instances"]:
         words = [rule.removeprefix("instance-") for rule in instance["rules"]]
-        if instance["left_at"] and not words:
-            words = ["left"]
+        if not words and (instance["left_at"] or instance["moved"]):
+            words = ["left" if instance["left_at"] else "moved on"]
         shown.append(instance["name"] + (f" ({', '.join(words)})" if words else ""))
     return ", ".join(shown) or "-"
 

@@ -70,6 +70,9 @@ def test_a_beat_is_one_row_and_moves_with_its_instance(shop: Workshop) -> None:
     assert rows(shop) == [("web-1", "1", False, True, False)]
     beat(shop, "2")
     assert rows(shop) == [("web-1", "1", False, True, False), ("web-1", "2", False, True, False)]
+    listed = shop.json("release", "list")["releases"]
+    assert [[i["moved"] for i in r["instances"]] for r in listed] == [[True], [False]]
+    assert "web-1 (moved on)" in shop.run("release", "list").output
     age(shop, "16 minutes", release="1")
     beat(shop, "2")
     assert rows(shop) == [("web-1", "2", False, True, False)]
