@@ -354,7 +354,12 @@ def test_a_beat_between_plan_and_drop_keeps_what_it_needs(
     assert at > 3
 
 
-def test_a_drop_waits_for_a_beat_that_is_under_way(shop: Workshop) -> None:
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_a_drop_waits_for_a_beat_that_is_under_way(shop: Workshop, isolation: str) -> None:
+    shop.sql(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = %L',"
+        f" current_database(), '{isolation}'); END $$"
+    )
     shop.run("release", "retire", "1")
     shop.run("gc", "--apply")
     with psycopg.connect(shop.url) as app:
