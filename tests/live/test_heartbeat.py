@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -244,6 +245,37 @@ def test_a_beat_disturbs_no_publisher(shop: Workshop) -> None:
         shop.write(things=THINGS)
         shop.publish("4")
         shop.run("release", "activate", "4", "-i", "slow")
+
+
+def test_many_beat_move_and_leave_at_once(shop: Workshop) -> None:
+    """Copies of two names on two releases, all of it old enough to be tidied up each time: nobody stands in another's way."""
+    failed: list[object] = []
+    start = threading.Barrier(8)
+
+    def work(seed: int) -> None:
+        chosen = random.Random(seed)
+        with psycopg.connect(shop.url, autocommit=True) as connection:
+            start.wait(30)
+            for _ in range(60):
+                if chosen.random() < 0.3:
+                    connection.execute(
+                        "UPDATE procver.instance SET last_seen_at = last_seen_at - interval '16 minutes' WHERE (name, release_id) IN"
+                        " (SELECT name, release_id FROM procver.instance FOR UPDATE SKIP LOCKED)"
+                    )
+                about = chosen.choice("12"), f"web-{chosen.choice('12')}", chosen.random() < 0.3
+                try:
+                    connection.execute("SELECT procver.beat('shop', %s, %s, %s)", about)
+                except psycopg.Error as error:
+                    failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failed == []
+    query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert shop.sql(query) == [(0,)]
 
 
 def test_the_app_needs_one_right_alone(shop: Workshop) -> None:

@@ -208,8 +208,10 @@ BEGIN
         WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = target.id AND i.declared_at IS NULL;
         UPDATE procver.instance i SET left_at = clock_timestamp(), returned_at = NULL
         WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = target.id AND i.last_seen_at IS NOT NULL;
-        -- The table of instances first, then the release: in the order of all that also listens.
-        UPDATE procver.release r SET heard_until = clock_timestamp() WHERE r.id = target.id;
+        -- The table of instances first, then the release: in the order of all that also listens. Whoever holds the release
+        -- now is not waited for: another goodbye says the same.
+        UPDATE procver.release r SET heard_until = clock_timestamp()
+        WHERE r.id IN (SELECT s.id FROM procver.release s WHERE s.id = target.id FOR NO KEY UPDATE SKIP LOCKED);
     ELSE
         INSERT INTO procver.instance AS i (project_id, name, release_id, last_seen_at)
         VALUES (target.project_id, beat.instance, target.id, clock_timestamp())
@@ -232,7 +234,10 @@ BEGIN
         WHERE i.project_id = target.project_id AND i.name = beat.instance AND i.release_id = f.release_id AND i.declared_at IS NULL
         RETURNING i.release_id, i.last_seen_at
     ), heard AS (
-        UPDATE procver.release r SET heard_until = greatest(r.heard_until, g.last_seen_at) FROM gone g WHERE r.id = g.release_id
+        UPDATE procver.release r SET heard_until = greatest(r.heard_until, g.last_seen_at)
+        FROM gone g
+        WHERE r.id = g.release_id AND r.id IN (
+            SELECT s.id FROM procver.release s WHERE s.id IN (SELECT f.release_id FROM former f) FOR NO KEY UPDATE SKIP LOCKED)
     )
     UPDATE procver.instance i SET left_at = i.last_seen_at, returned_at = NULL
     FROM former f
