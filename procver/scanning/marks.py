@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -118,7 +118,7 @@ class Findings:
             unit.marks[token] = Mark(Role.SELF, name)
         return name
 
-    def explicit(self, unit: Marked, inside: list[int], name: Name) -> None:
+    def explicit(self, unit: Marked, inside: Sequence[int], name: Name) -> None:
         """Mark the last of the tokens ``inside`` an explicit reference; it overrides all of them."""
         for token in inside:
             unit.marks.pop(token, None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from procver.objects import Edit, Statement
+from procver.objects import Edit, Span, Statement
 
 
 class Stretch(NamedTuple):
@@ -32,6 +33,17 @@ class Stretch(NamedTuple):
             at = end
         pieces.append(text[at : self.end])
         return Statement("".join(pieces), self.start, self.edits, self.role)
+
+
+def clear_of(spans: Sequence[Span], edits: Iterable[Edit]) -> list[Edit]:
+    """Return the edits that touch none of ``spans``, which ascend and do not overlap."""
+    starts = [span.start for span in spans]
+    found: list[Edit] = []
+    for edit in edits:
+        before = bisect_left(starts, edit.end) - 1
+        if before < 0 or edit.start >= spans[before].end:
+            found.append(edit)
+    return found
 
 
 def statements(text: str, stretches: Iterable[Stretch]) -> tuple[Statement, ...]:

@@ -40,3 +40,8 @@ VIEW = "create view app.x as select v.a from ..."
 )
 def test_reading_takes_linear_time(template: str, unit: str) -> None:
     SHOP.is_read_in_linear_time(template, unit)
+
+
+def test_explicit_references_take_linear_time() -> None:
+    text = "create view app.x as select 1 from ... app.w"
+    SHOP.is_read_in_linear_time(text, "app.v, ", "app.v")

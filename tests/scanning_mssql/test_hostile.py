@@ -38,3 +38,8 @@ LINE = "create procedure dbo.x as select 1\nGO...x"
 )
 def test_reading_takes_linear_time(template: str, unit: str) -> None:
     SHOP.is_read_in_linear_time(template, unit)
+
+
+def test_explicit_references_take_linear_time() -> None:
+    text = "create view dbo.x as select 1 a from ... dbo.w"
+    SHOP.is_read_in_linear_time(text, "dbo.v, ", "dbo.v")

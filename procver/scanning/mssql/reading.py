@@ -138,10 +138,5 @@ class _Reader:
             for unit in self.layout.units:
                 if not unit.start <= span.start < unit.end:
                     continue
-                inside = [
-                    i
-                    for i, (start, end) in enumerate(unit.spans())
-                    if start >= span.start and end <= span.end
-                ]
-                self.findings.explicit(unit, inside, name)
+                self.findings.explicit(unit, unit.inside(span.start, span.end), name)
             self.findings.recursive = self.findings.recursive or name == self.layout.own.name

@@ -13,7 +13,7 @@ from procver.scanning.mssql.lexer import blanks_end, delimited, is_string
 from procver.scanning.mssql.names import quote, quote_part, too_long
 from procver.scanning.mssql.reading import Reading
 from procver.scanning.mssql.unit import Unit
-from procver.scanning.stretches import Stretch
+from procver.scanning.stretches import Stretch, clear_of
 
 
 def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Stretch, ...]:
@@ -120,9 +120,9 @@ class _Rewriter:
     # ---- explicit references -------------------------------------------------------------------
 
     def _with_explicit(self, unit: Unit, edits: list[Edit], start: int, end: int) -> list[Edit]:
-        spans = [span for span in self.reading.spans if start <= span.start and span.end <= end]
+        spans = sorted(s for s in self.reading.spans if start <= s.start and s.end <= end)
+        edits = clear_of(spans, edits)
         for span in spans:
-            edits = [edit for edit in edits if edit.end <= span.start or edit.start >= span.end]
             name = self.reading.names.exact(span.name)
             text = quote(Name(name.schema, self.physical[name]))
             edits.append(Edit(span.start, span.end, self._escaped(unit, span.start, text)))
@@ -130,12 +130,11 @@ class _Rewriter:
 
     def _escaped(self, unit: Unit, offset: int, text: str) -> str:
         """Return ``text`` as it must be written at an offset, inside a string perhaps."""
-        for i, (start, end) in enumerate(unit.spans()):
-            if start <= offset < end:
-                mark = unit.written[i][0]
-                if is_string(unit.folded[i]):
-                    return text.replace('"', '""') if mark == '"' else text.replace("'", "''")
-        return text
+        i = unit.token_at(offset)
+        if i < 0 or not is_string(unit.folded[i]):
+            return text
+        mark = '"' if unit.written[i][0] == '"' else "'"
+        return text.replace(mark, mark * 2)
 
 
 def _like(written: str, leaf: str) -> str:

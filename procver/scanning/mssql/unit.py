@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import islice
@@ -112,10 +113,20 @@ class Unit:
         """Return the distinct string literals."""
         return [token for token in self.distinct if token[-1] == "'" and is_string(token)]
 
-    def spans(self) -> list[tuple[int, int]]:
-        """Return [start, end) in the file of each token."""
+    def inside(self, start: int, end: int) -> range:
+        """Return the tokens that lie whole in [start, end) of the file."""
         self._look_up()
-        return [(at, at + len(token)) for at, token in zip(self._all, self.written, strict=False)]
+        first = last = bisect_left(self._all, start)
+        while last < len(self.written) and self._all[last] + len(self.written[last]) <= end:
+            last += 1
+        return range(first, last)
+
+    def token_at(self, offset: int) -> int:
+        """Return the token that holds an offset of the file, -1 if none does."""
+        self._look_up()
+        i = bisect_right(self._all, offset) - 1
+        is_held = 0 <= i < len(self.written) and offset < self._all[i] + len(self.written[i])
+        return i if is_held else -1
 
     def _look_up(self) -> None:
         if not self._all:
@@ -189,17 +200,21 @@ class _LineComments:
 
     def __init__(self, text: str, start: int) -> None:
         self.text = text
-        self.seen = text.rfind("\n", 0, max(start, 0)) + 1
+        self.line = self.seen = text.rfind("\n", 0, max(start, 0)) + 1
         self.is_open = self.is_unclear = False
 
     def cover(self, at: int) -> bool:
         """Return whether ``--`` stands before ``at`` on its line, and nothing that might quote it."""
         line = self.text.rfind("\n", self.seen, at) + 1
         if line:
-            self.seen = line
+            self.line = self.seen = line
             self.is_open = self.is_unclear = False
-        piece = self.text[self.seen : at]
+        if not self.is_open:
+            if self.text.find("--", self.seen, at) < 0:
+                self.seen = at
+                return False
+            self.is_open, self.seen = True, self.line
+        if not self.is_unclear:
+            self.is_unclear = not _QUOTES.isdisjoint(self.text[self.seen : at])
         self.seen = at
-        self.is_open = self.is_open or "--" in piece
-        self.is_unclear = self.is_unclear or not _QUOTES.isdisjoint(piece)
-        return self.is_open and not self.is_unclear
+        return not self.is_unclear

@@ -93,12 +93,3 @@ PLPGSQL = _words(
 ALL = RESERVED | TYPE_FUNC_NAME | COL_NAME | UNRESERVED | PLPGSQL
 NO_TABLE_NAME = RESERVED | TYPE_FUNC_NAME
 """What an alias or a table cannot be called without quotes (the grammar's ``ColId``)."""
-
-NEEDS_AS = _words(
-    """
-    array as char character create day except fetch filter for from grant group having hour
-    intersect into isnull limit minute month national nchar notnull offset on order over overlaps
-    precision returning second to union varying where window with within without year
-    """
-)
-"""Words that are column aliases only after AS (the grammar's ``AS_LABEL``)."""

@@ -35,7 +35,6 @@ _UPDATE = frozenset({"set", "from", "where", "returning", "into"})
 _DELETE = frozenset({"using", "where", "returning", "into"})
 _CONFLICT = frozenset({"set", "where", "returning", "into"})
 _MERGE = frozenset({"using", "on", "set", "insert", "values", "when", "returning", "into"})
-_DATA_CHANGES = frozenset({"insert", "update", "delete", "merge"})
 
 Segment = tuple[str, int, int]
 Later = list[Callable[[], None]]

@@ -250,10 +250,5 @@ class _Reader:
             if self.names.known(*name) is None:
                 raise self.names.unmanaged(name, self.unit.line_at(span.start))
             for unit in units:
-                inside = [
-                    i
-                    for i, (start, end) in enumerate(unit.spans())
-                    if unit.place(start) >= span.start and unit.place(end - 1) < span.end
-                ]
-                self.findings.explicit(unit, inside, name)
+                self.findings.explicit(unit, unit.inside(span.start, span.end), name)
             self.findings.recursive = self.findings.recursive or name == self.own.name

@@ -38,6 +38,22 @@ _CREATED = {
     "access": "an access method",
     "text": "a text search object",
 }
+_MODIFIERS = frozenset(
+    [
+        "or",
+        "replace",
+        "unlogged",
+        "temp",
+        "temporary",
+        "global",
+        "local",
+        "constraint",
+        "trusted",
+        "procedural",
+        "default",
+        "unique",
+    ]
+)
 _STATEMENTS = {
     "insert": "data (INSERT)",
     "update": "data (UPDATE)",
@@ -72,22 +88,8 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
         name = unit.written[lo + 1] if lo + 1 < len(toks) else ""
         return unit.error(lo, f"\\{name} is a command of psql", _PSQL)
     if word == "create":
-        modifiers = (
-            "or",
-            "replace",
-            "unlogged",
-            "temp",
-            "temporary",
-            "global",
-            "local",
-            "constraint",
-            "trusted",
-            "procedural",
-            "default",
-            "unique",
-        )
         i = lo + 1
-        while i < hi and toks[i] in modifiers:
+        while i < hi and toks[i] in _MODIFIERS:
             i += 1
         noun = toks[i] if i < hi else ""
         what = _CREATED.get(noun, f"CREATE {noun.upper()}".rstrip())

@@ -12,7 +12,7 @@ from procver.scanning.postgresql.lexer import blanks_end, is_string
 from procver.scanning.postgresql.names import quote, quote_part, quoted, too_long
 from procver.scanning.postgresql.reading import Reading
 from procver.scanning.postgresql.unit import Literal, Unit, read_literal
-from procver.scanning.stretches import Stretch
+from procver.scanning.stretches import Stretch, clear_of
 from procver.scanning.tokens import within
 
 
@@ -130,9 +130,9 @@ class _Rewriter:
     # ---- explicit references -----------------------------------------------------------------
 
     def _with_explicit(self, edits: list[Edit], start: int, end: int) -> list[Edit]:
-        spans = [span for span in self.reading.spans if start <= span.start and span.end <= end]
+        spans = sorted(s for s in self.reading.spans if start <= s.start and s.end <= end)
+        edits = clear_of(spans, edits)
         for span in spans:
-            edits = [edit for edit in edits if edit.end <= span.start or edit.start >= span.end]
             name = Name(span.name.schema, self.physical[span.name])
             text = self._escaped(self.unit, span.start, quote(name))
             edits.append(Edit(span.start, span.end, text))
@@ -140,15 +140,16 @@ class _Rewriter:
 
     def _escaped(self, unit: Unit, offset: int, text: str) -> str:
         """Return ``text`` as it must be written at an offset of the file, strings considered."""
-        for i, (start, end) in enumerate(unit.spans()):
-            if unit.place(start) <= offset < unit.place(end - 1) + 1:
-                if unit is self.unit and i in self.reading.bodies:
-                    body = self.reading.bodies[i]
-                    inner = self._escaped(body, offset, text)
-                    return body.literal.escape(inner) if body.literal else inner
-                if is_string(unit.folded[i]):
-                    content = read_literal(unit.written[i])
-                    return (content[1] if content else Literal(0, (), "'")).escape(text)
+        i = unit.token_at(offset)
+        if i < 0:
+            return text
+        if unit is self.unit and i in self.reading.bodies:
+            body = self.reading.bodies[i]
+            inner = self._escaped(body, offset, text)
+            return body.literal.escape(inner) if body.literal else inner
+        if is_string(unit.folded[i]):
+            content = read_literal(unit.written[i])
+            return (content[1] if content else Literal(0, (), "'")).escape(text)
         return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import islice
 from typing import NamedTuple
 
@@ -153,6 +153,26 @@ class Unit:
         if self._base is None:
             self._base = self._parent.place(self._parent.span(self._token)[0])
         return self._base + self.literal.place(offset)
+
+    def inside(self, start: int, end: int) -> range:
+        """Return the tokens that lie whole in [start, end) of the file."""
+        spans = self.spans()
+        first = last = bisect_left(spans, start, key=self._first)
+        while last < len(spans) and self._last(spans[last]) < end:
+            last += 1
+        return range(first, last)
+
+    def token_at(self, offset: int) -> int:
+        """Return the token that holds an offset of the file, -1 if none does."""
+        spans = self.spans()
+        i = bisect_right(spans, offset, key=self._first) - 1
+        return i if i >= 0 and offset <= self._last(spans[i]) else -1
+
+    def _first(self, span: tuple[int, int]) -> int:
+        return self.place(span[0])
+
+    def _last(self, span: tuple[int, int]) -> int:
+        return self.place(span[1] - 1)
 
     def line_at(self, offset: int) -> int:
         """Return the line of the file of ``offset`` in the unit's text."""
