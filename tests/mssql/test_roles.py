@@ -13,7 +13,7 @@ from procver.cli import cli
 from procver.dialects.mssql import pyodbc
 from procver.roles import script
 from tests.mssql.conftest import Place
-from tests.mssql.test_life_cycle import CONFIG
+from tests.mssql.shop import CONFIG
 
 PASSWORD = "Procver-Roles-1"
 ROLES = ("publisher", "collector", "app")
