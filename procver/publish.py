@@ -241,6 +241,8 @@ class _Prepared:
             Call("definitions", {"ids": stored}), Call("unmanaged_namesakes", {"names": names})
         )
         self._definitions = {row[0]: row for row in definitions}
+        if not self._definitions.keys() >= set(stored):
+            raise StalePlanError("a version was discarded by another procver command")
         self._namesakes = {(row[0], row[1]) for row in namesakes}
         self._project, self._known, self._steps = project, known, steps
 

@@ -11,7 +11,7 @@ from procver.instances import discords
 from procver.known import Known, KnownVersion
 from procver.marking import mark
 from procver.project.workspace import Project
-from procver.publish import granted
+from procver.publish import ROUNDS, granted
 from procver.releases import known_of, policy_of
 
 
@@ -40,11 +40,17 @@ def verify(project: Project, database: Database) -> list[Finding]:
         UsageError: nothing was published here yet.
         DatabaseError: the registry or catalog cannot be read.
     """
-    known = known_of(project, database)
-    marks = mark(known, policy_of(project))
-    kept = [known.by_id[v] for v in sorted(marks.marked)]
+    for _ in range(ROUNDS):
+        known = known_of(project, database)
+        marks = mark(known, policy_of(project))
+        kept = [known.by_id[v] for v in sorted(marks.marked)]
+        rows, again = database.read(
+            Call("catalog", {"ids": [version.id for version in kept]}),
+            Call("project", {"project": project.config.name}),
+        )
+        if again[0][3] == known.generation:  # else the catalog may be a step ahead of what we know
+            break
     promised = _promised(known, list(marks.roots))
-    rows = database.read(Call("catalog", {"ids": [version.id for version in kept]}))[0]
     state = {row[0]: row[1:] for row in rows}
     findings: list[Finding] = []
     for version in sorted(kept):
@@ -55,6 +61,8 @@ def verify(project: Project, database: Database) -> list[Finding]:
             )
             hint = f"; `procver restore {quote(version.physical)}` re-creates it"
             findings.append(Finding("missing", version.physical, message + hint, releases))
+            continue
+        if version.id not in state:  # others kept writing, and took it back
             continue
         before, now, given, given_now = state[version.id]
         # Another major version of the server may put the same definition into other words.

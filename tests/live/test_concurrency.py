@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from procver import Resolver, releases
 from procver.collect import collect
 from procver.decision import Collection
 from procver.dialects import connect, postgresql
-from procver.errors import ConflictError, ProcverError
+from procver.errors import ConflictError, ProcverError, UsageError
 from procver.project.workspace import Project
 from procver.publish import Published, publish
 from procver.registry import writing
+from procver.restore import restore
 from procver.verify import verify
 from tests.faults import Paused
 from tests.live.conftest import THINGS
@@ -287,6 +288,37 @@ def test_somebody_wants_in_the_middle_of_gc_what_it_drops(
         bob.check()
         assert bob.collect().drop == bob.collect().drop == ()
         assert answer(ripe, wanted) == NEW
+
+
+@pytest.mark.parametrize("collected", [True, False])
+@pytest.mark.parametrize("verb", ["restore", "activate", "publish", "verify"])
+@pytest.mark.parametrize("at", range(1, 7))
+def test_a_discard_in_the_middle_of_what_needs_it(
+    ripe: Workshop, at: int, verb: str, collected: bool
+) -> None:
+    """Once, what was read before the discard and looked up after it was a fault in procver itself."""
+    with crew(ripe, 2) as (ann, bob):
+        if collected:
+            bob.collect()
+
+        def discard() -> None:
+            with suppress(ConflictError):  # live by now
+                releases.discard(bob.project, bob.database, "2")
+
+        ann.database = Paused(ann.database, at, discard)
+        if verb == "publish":
+            ann.publish("3")
+            assert answer(ripe, "3") == NEW
+        elif verb == "verify":
+            assert verify(ann.project, ann.database) == []
+        else:
+            with suppress(UsageError):  # it is gone for good
+                if verb == "activate":
+                    ann.activate("2")
+                    assert answer(ripe, "2") == NEW
+                else:
+                    restore(ann.project, ann.database, "app.find_things_2")
+        bob.check()
 
 
 def test_two_gc_at_once_share_the_work(workshop: Workshop) -> None:
