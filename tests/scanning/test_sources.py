@@ -184,7 +184,7 @@ def test_header_reads_no_further_than_the_name() -> None:
 
 def test_directives() -> None:
     text = (
-        '-- procver: revision 3\n-- PROCVER: requires app.w, "odd ""name", mv\n'
+        '-- procver: revision 3\n-- PROCVER: Requires app.w, "odd ""name", mv\n'
         "create function app.x() returns int language sql as $$\n"
         "  -- procver: pin app.v = 12\n  select 1 from app.v, app.w\n$$"
     )

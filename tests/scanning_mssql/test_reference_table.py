@@ -191,6 +191,8 @@ def test_heads(text: str, expected: str) -> None:
         ("SELECT db.dbo.fn(1)", ["database-name"]),
         ("SELECT OBJECT_ID(N'dbo.sp')", ["string-mention"]),
         ("SELECT OBJECT_ID('sp')", ["string-mention"]),
+        ("SELECT '[a.b]'", []),
+        ("SELECT 'dbo.[a.b]'", ["string-mention"]),
         ("EXEC ('SELECT * FROM [v]')", ["string-mention"]),
         ("EXEC ('SELECT * FROM t WHERE v = 1')", []),
         ("SET @sql = N'EXEC ' + @db + '.dbo.sp'", ["string-mention"]),
