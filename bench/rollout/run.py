@@ -140,7 +140,10 @@ class _Run:
             if self.faults is not None:
                 self.faults.stop()
                 counts = self.faults.counts()
-            self._end()
+            if self.fleet.hopeless:
+                self.stopped = "too much went wrong"
+            else:
+                self._end()
         except (CommandError, StuckError) as error:
             self.stopped = str(error)
         finally:
@@ -165,12 +168,11 @@ class _Run:
             self.faults.start()
         self.started = time.monotonic()
         for number in range(2, wanted.releases + 1):
+            if wanted.sabotage and number == 2:
+                self.server.sabotage(story.published["1"].steady, wanted.sabotage)
             self.fleet.wait_for(wanted.calls * (number - 1) // wanted.releases)
             if self.fleet.hopeless:
                 return
-            if wanted.sabotage and number == 3:
-                name = self.fleet.on[NAMES[0]]
-                self.server.sabotage(story.published[name].steady, wanted.sabotage)
             story.release(str(number))
         self.fleet.wait_for(wanted.calls)
         self.seconds = time.monotonic() - self.started

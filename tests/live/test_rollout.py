@@ -1,0 +1,132 @@
+"""The proof in short form (bench/rollout): calls under a rolling deployment, with gc every second, are never failed nor wrong.
+
+The long form and its figures: docs/proof.md.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bench.rollout.contract import Author, named, promises, tag
+from bench.rollout.postgresql import QUESTIONS, SOURCES
+from tests.servers import Server
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(server: Server, *words: str) -> subprocess.Popen[str]:
+    """Start the proof on the tests' server, with room for others on the machine."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.rollout", "--target", server.url("postgres"), "--pause", "0.005", "--json", *words],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def play(server: Server, *words: str, code: int = 0) -> Any:
+    """Run the proof to its end; return its document."""
+    process = start(server, *words)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == code, output + errors
+    assert left(server) == [], "it drops its database and role"
+    return json.loads(output)
+
+
+def left(server: Server) -> list[str]:
+    with psycopg.connect(server.url("postgres")) as connection:
+        rows = connection.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE 'rollout%'"
+            " UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'rollout%'"
+        ).fetchall()
+    return [name for (name,) in rows]
+
+
+def test_no_call_fails_while_releases_come_and_go(server: Server) -> None:
+    found = play(server, "--releases", "3", "--calls", "2000", "--seed", "97")
+    calls, versions = found["calls"], found["versions"]
+    assert calls["begun"] == calls["right"] >= 2000
+    assert len(calls["by_release"]) == 3
+    assert min(calls["by_instance"].values()) > 0
+    assert found["done"]["channels switched"] > 0
+    assert versions["drop"] > 0
+    assert found["problems"] == []
+
+
+def test_no_call_is_lost_under_faults(server: Server) -> None:
+    found = play(server, "--faults", "--releases", "2", "--calls", "3000", "--seed", "29")
+    calls, faults = found["calls"], found["faults"]
+    assert calls["begun"] == calls["right"] >= 3000
+    assert calls["retries"] > 0
+    assert sum(faults["terminated"].values()) > 0
+    assert faults["network"]["broken"] > 0
+    assert sum(found["commands"]["killed"].values()) > 0
+    assert found["problems"] == []
+
+
+@pytest.mark.parametrize(("how", "what"), [("drop", "failed"), ("alter", "wrong")])
+def test_a_broken_contract_would_be_noticed(server: Server, how: str, what: str) -> None:
+    found = play(server, "--sabotage", how, "--releases", "2", "--calls", "1000000", code=1)
+    assert found["calls"][what] >= 20
+    problem = found["problems"][0]
+    assert problem["what"] == what
+    assert "steady_1" in problem["call"]
+
+
+def test_an_interrupted_proof_leaves_nothing(server: Server) -> None:
+    process = start(server, "--releases", "50", "--faults")
+    while not left(server):
+        time.sleep(0.1)
+    time.sleep(2)
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert left(server) == []
+    assert len(children) >= 6, "four instances and two proxies"
+    deadline = time.monotonic() + 10  # one that was just being started ends by itself
+    while running := [pid for pid in children if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, running
+        time.sleep(0.1)
+
+
+def test_every_answer_tells_which_release_it_is_of() -> None:
+    author = Author(SOURCES, random.Random(1))
+    before = promises(author.contents, SOURCES, QUESTIONS)
+    author.contents = author.contents | {"origin": 1}
+    after = promises(author.contents, SOURCES, QUESTIONS)
+    alike = [
+        named(one.sql).pop()
+        for one, other in zip(before, after, strict=True)
+        if one.rows == other.rows
+    ]
+    assert sorted(alike) == ["greet", "ping", "steady"], "all that is not built on the view"
+    assert tag("settle", author.contents, SOURCES) == (
+        "settle.0(describe.0(find_things.0(origin.1)summary.0(origin.1)))"
+    )
+
+
+def test_the_author_changes_returns_and_leaves_out() -> None:
+    author = Author(SOURCES, random.Random(1))
+    editions = []
+    for _ in range(50):
+        editions.append(dict(author.contents))
+        author.edit()
+    assert all(one != other for one, other in itertools.pairwise(editions))
+    assert author.returns > 10
+    assert len({len(edition) for edition in editions}) > 1
+    assert {edition["steady"] for edition in editions} == {0}
+    texts = dict(author.files())
+    assert texts["origin"] == SOURCES["origin"].text("origin", author.contents["origin"])
+    assert (texts["greet"] is None) is ("greet" not in author.contents)
