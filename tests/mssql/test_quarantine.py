@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mssql.test_life_cycle import CONFIG, WIDER, Shop, shop
-
-__all__ = ["shop"]
+from tests.mssql.shop import CONFIG, WIDER, Shop
 
 
 def test_quarantine_takes_what_was_granted_and_gives_it_back(shop: Shop) -> None:
