@@ -217,4 +217,7 @@ def _history(version: KnownVersion, known: Known) -> str:
     if not users:
         return "no release maps to it"
     names = ", ".join(release.name for release in users[-3:])
-    return f"only retired releases map to it ({'..., ' if len(users) > 3 else ''}{names})"
+    sort = (
+        "retired" if all(release.retired_at for release in users) else "retired or never activated"
+    )
+    return f"only {sort} releases map to it ({'..., ' if len(users) > 3 else ''}{names})"

@@ -262,6 +262,20 @@ def test_every_decision_leaves_an_event(workshop: Workshop) -> None:
     assert all("only retired releases map to it (1)" in why for why in drops.values())
 
 
+def test_a_drop_does_not_say_of_a_release_that_was_never_activated_that_it_was_retired(
+    workshop: Workshop,
+) -> None:
+    replace_release(workshop)
+    workshop.write(alone="CREATE FUNCTION app.alone() RETURNS int LANGUAGE sql AS 'SELECT 43';\n")
+    workshop.publish("3")
+    workshop.configure(more='[gc]\nkeep_releases = 0\ngrace = "0s"\nunactivated = "0s"\n')
+    workshop.run("gc", "--apply")
+    drops = {d["physical"]: d["why"] for d in workshop.json("gc")["drop"]}
+    assert drops["app.alone_2"].startswith(
+        "only retired or never activated releases map to it (3);"
+    )
+
+
 def test_a_decision_can_be_made_again_from_what_it_says(workshop: Workshop) -> None:
     replace_release(workshop)
     found = workshop.json("gc")
