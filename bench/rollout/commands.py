@@ -133,6 +133,9 @@ class Collector(threading.Thread):
     Attributes:
         every: seconds from one start to the next.
         failed: what no fault explains.
+        because: how often versions were kept, by reason.
+        begun: how many runs there were.
+        completed: how many of them came to their end.
     """
 
     def __init__(self, commands: Commands, every: float) -> None:
@@ -140,7 +143,7 @@ class Collector(threading.Thread):
         self.every = every
         self.failed: list[str] = []
         self.because: Counter[str] = Counter()
-        self.completed = 0
+        self.begun = self.completed = 0
         self._commands = commands
         self._stopped = threading.Event()
 
@@ -148,6 +151,7 @@ class Collector(threading.Thread):
         """Collect until `stop`."""
         while not self._stopped.is_set():
             started = time.monotonic()
+            self.begun += 1
             code, output, errors = self._commands.once("gc", "--apply")
             if code == 0:
                 self.completed += 1

@@ -267,7 +267,7 @@ class _Run:
             "done": dict(story.done) | {"returns to earlier content": story.author.returns},
             "versions": dict(self.events()),
             "gc": {
-                "runs": self.commands.runs["gc"],
+                "runs": sum(c.begun for c in self.collectors),
                 "completed": sum(c.completed for c in self.collectors),
                 "kept_because": dict(because.most_common()),
             },
