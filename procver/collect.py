@@ -54,7 +54,12 @@ def survey(
         first = decide(known, policy, against, before, refused)
     pinned = policy.pinned(version.physical for version in known.by_id.values())
     strays = tuple(pin for pin in policy.pins if pin not in pinned.values())
-    found = first._replace(unknown=evidence.unknown, remarks=evidence.remarks, strays=strays)
+    found = first._replace(
+        drop=tuple(drop._replace(evidence=evidence.absent) for drop in first.drop),
+        unknown=evidence.unknown,
+        remarks=evidence.remarks,
+        strays=strays,
+    )
     return known, found
 
 
@@ -199,7 +204,9 @@ class _Sweep:
                 break
             units = [writing.keep_privileges([drop.version for drop in some])]
             for drop in some:
-                unit = writing.drop(drop.version, statements.get(drop.version.id, ()), drop.why)
+                unit = writing.drop(
+                    drop.version, statements.get(drop.version.id, ()), drop.why, drop.evidence
+                )
                 units.append(writing.silent(unit, known, found.policy.idle))
             done = 0
             try:

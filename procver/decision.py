@@ -10,10 +10,11 @@ from procver.marking import Marks, Policy, drop_order, mark
 
 
 class Drop(NamedTuple):
-    """A version that may be dropped, and why."""
+    """A version that may be dropped, why, and what was looked for in the database that would have kept it."""
 
     version: KnownVersion
     why: str
+    evidence: str = ""
 
 
 class Retire(NamedTuple):
@@ -90,7 +91,12 @@ class Collection(NamedTuple):
         return {
             "applied": self.applied,
             "drop": [
-                {"physical": d.version.physical, "kind": str(d.version.kind), "why": d.why}
+                {
+                    "physical": d.version.physical,
+                    "kind": str(d.version.kind),
+                    "why": d.why,
+                    "evidence": d.evidence,
+                }
                 for d in self.drop
             ],
             "condemn": [_waiting(c) for c in self.condemn],

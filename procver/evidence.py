@@ -28,6 +28,16 @@ class Evidence(NamedTuple):
     unknown: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
+    @property
+    def absent(self) -> str:
+        """What speaks for a drop where nothing was found against it, for the audit trail."""
+        depends = (
+            f"what depends on it cannot be known: {self.unknown[0]}"
+            if self.unknown
+            else "nothing but its own project's versions depends on it"
+        )
+        return "; ".join((depends, *(self.remarks or ("no call of it was counted since",))))
+
     def weighed(self, ids: list[int], *, keep_unknown: bool) -> dict[int, str]:
         """Return by version id what keeps it: what was found, or that nobody can know what depends on it."""
         found = dict(self.against)

@@ -82,7 +82,9 @@ _COLOURS = {"drop": "red", "discard": "red", "condemn": "yellow", "quarantine": 
 
 _ORDER = {
     key: at
-    for at, key in enumerate(("why", "because", "instance", "created", "reused", "versions"))
+    for at, key in enumerate(
+        ("why", "evidence", "because", "instance", "created", "reused", "versions")
+    )
 }
 
 
@@ -98,7 +100,7 @@ def _words(event: audit.Event) -> Iterator[str]:
             more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
             if names:
                 yield ", ".join(names[:_NAMES]) + more
-        elif key == "why":
+        elif key in ("why", "evidence"):
             yield str(value)
         elif key == "because":
             yield next(iter(value.values()))[0]

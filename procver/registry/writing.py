@@ -298,11 +298,11 @@ def keep_privileges(versions: Sequence[KnownVersion]) -> Unit:
     return Unit((Call("keep_privileges", {"ids": [version.id for version in versions]}),))
 
 
-def drop(version: KnownVersion, statements: Sequence[str], why: str) -> Unit:
-    """Return the unit that drops one version and says why; its text and privileges stay in the registry."""
+def drop(version: KnownVersion, statements: Sequence[str], why: str, evidence: str = "") -> Unit:
+    """Return the unit that drops one version and says why, and on what evidence; its text and privileges stay in the registry."""
     return Unit(
         (
-            Call("drop_version", {"id": version.id, "why": why}),
+            Call("drop_version", {"id": version.id, "why": why, "evidence": evidence}),
             *(Ddl(statement, version.id) for statement in statements),
         )
     )

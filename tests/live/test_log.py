@@ -74,6 +74,10 @@ def test_every_command_that_writes_is_told_of(workshop: Workshop) -> None:
     assert details["activate", "2"]["instance"] == "web-1"
     assert details["condemn", "app.alone_1"]["versions"] == ["app.alone_1"]
     assert "only retired releases map to it (1)" in details["drop", "app.alone_1"]["why"]
+    assert details["drop", "app.alone_1"]["evidence"] == (
+        "nothing but its own project's versions depends on it;"
+        " calls of functions are not counted here: track_functions is none"
+    )
     assert details["restore", "app.alone_1"] == {"release": None, "versions": ["app.alone_1"]}
     assert details["discard", "3"] == {"versions": ["app.alone_3"]}
     for event in events.values():
@@ -199,7 +203,7 @@ def test_one_readable_line_for_each_event(lived: Workshop) -> None:
     assert len(lines) == len(LIFE)
     assert "  discard     3: app.alone_3  (postgres" in lines[0]
     assert (
-        "  drop        app.alone_1: only retired releases map to it (1); condemned 0 s ago  (postgres"
+        "  drop        app.alone_1: only retired releases map to it (1); condemned 0 s ago; nothing but its own"
         in lines[4]
     )
     assert "  activate    2: on web-1  (" in lines[7]

@@ -115,7 +115,7 @@ def drop_and_restore(database: MssqlDatabase, known: Read, made: NewVersion) -> 
     found = known()
     target = found.versions[made.label, made.number]
     statements = [s for _, s in database.read(Call("drops", {"ids": [target.id]}))[0]]
-    unit = writing.drop(found.project_id, target, statements, "test")
+    unit = writing.drop(target, statements, "test")
     assert list(database.run(found.project_id, found.generation, [unit])) == [0]
     found = known()
     assert (found.by_id[target.id].state, found.by_id[target.id].found) == ("dropped", False)
@@ -141,7 +141,7 @@ def test_a_drop_and_a_restore_give_back_text_and_grants(
     assert acl(database, known(), "dbo.spFind") == {("readers", "EXECUTE", False)}
     logged = database.read(Call("events", {"project": "shop"}))[0]
     assert [(row[3], row[4], row[5]) for row in logged] == [
-        ("drop", "dbo.spFind_1", {"why": "test"})
+        ("drop", "dbo.spFind_1", {"why": "test", "evidence": ""})
     ]
 
 
@@ -376,7 +376,7 @@ def test_a_version_in_use_is_not_dropped(
     ) == [(True,)]:
         found = known()
         target = found.versions["dbo.vThings", 1]
-        unit = writing.drop(found.project_id, target, ["DROP VIEW [dbo].[vThings_1]"], "test")
+        unit = writing.drop(target, ["DROP VIEW [dbo].[vThings_1]"], "test")
         with pytest.raises(DdlError) as refused:
             list(database.run(found.project_id, found.generation, [unit]))
         assert refused.value.step.subject == target.id

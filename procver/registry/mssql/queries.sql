@@ -612,7 +612,8 @@ DECLARE @id bigint = CAST(JSON_VALUE(@a, '$.id') AS bigint);
 UPDATE procver.version SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = SYSUTCDATETIME()
 WHERE id = @id;
 INSERT procver.event (project_id, action, subject, detail)
-SELECT v.project_id, 'drop', v.physical, (SELECT JSON_VALUE(@a, '$.why') AS why FOR JSON PATH, WITHOUT_ARRAY_WRAPPER)
+SELECT v.project_id, 'drop', v.physical, (
+    SELECT JSON_VALUE(@a, '$.why') AS why, JSON_VALUE(@a, '$.evidence') AS evidence FOR JSON PATH, WITHOUT_ARRAY_WRAPPER)
 FROM procver.version v WHERE v.id = @id
 
 -- name: log

@@ -349,12 +349,12 @@ WHERE v.schema = q.schema AND v.leaf = q.leaf AND v.id IN (SELECT e::bigint FROM
 WITH dropped AS (
     UPDATE procver.version v
     SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = clock_timestamp()
-    FROM json_to_record($1::json) AS x(id bigint, why text)
+    FROM json_to_record($1::json) AS x(id bigint, why text, evidence text)
     WHERE v.id = x.id
-    RETURNING v.project_id, v.physical, x.why
+    RETURNING v.project_id, v.physical, x.why, x.evidence
 )
 INSERT INTO procver.event (project_id, action, subject, detail)
-SELECT project_id, 'drop', physical, jsonb_build_object('why', why) FROM dropped
+SELECT project_id, 'drop', physical, jsonb_build_object('why', why, 'evidence', evidence) FROM dropped
 
 -- name: log
 INSERT INTO procver.event (project_id, action, subject, detail)
