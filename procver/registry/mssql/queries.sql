@@ -724,17 +724,23 @@ BEGIN
     SET @more = @@ROWCOUNT;
     SET @depth = @depth + 1;
 END;
+-- Many versions share one span of releases.
+DECLARE @span TABLE (since bigint NOT NULL, until bigint NOT NULL, ended datetime2(6) NOT NULL, PRIMARY KEY (since, until));
+INSERT @span
+SELECT s.since, s.until, MAX(COALESCE(r.retired_at, r.published_at))
+FROM (SELECT DISTINCT m.since, COALESCE(m.until, 9223372036854775807) AS until
+      FROM procver.membership m WHERE m.project_id = @project) s
+JOIN procver.release r ON r.project_id = @project AND r.number >= s.since AND r.number < s.until
+GROUP BY s.since, s.until;
 DECLARE @unneeded TABLE (physical nvarchar(540) NOT NULL, since datetime2(6) NOT NULL);
 INSERT @unneeded
-SELECT q.physical, CASE WHEN q.parted > q.created_at THEN q.parted ELSE q.created_at END
-FROM (SELECT v.physical, v.created_at, (
-                 SELECT MAX(COALESCE(r.retired_at, r.published_at))
-                 FROM procver.membership m
-                 JOIN procver.release r ON r.project_id = m.project_id AND r.number >= m.since
-                                       AND (m.until IS NULL OR r.number < m.until)
-                 WHERE m.version_id = v.id) AS parted
+SELECT q.physical, CASE WHEN q.ended > q.created_at THEN q.ended ELSE q.created_at END
+FROM (SELECT v.physical, v.created_at, MAX(s.ended) AS ended
       FROM procver.version v
-      WHERE v.project_id = @project AND v.state <> 'dropped' AND NOT EXISTS (SELECT 1 FROM @needed n WHERE n.id = v.id)) q;
+      LEFT JOIN procver.membership m ON m.version_id = v.id
+      LEFT JOIN @span s ON s.since = m.since AND s.until = COALESCE(m.until, 9223372036854775807)
+      WHERE v.project_id = @project AND v.state <> 'dropped' AND NOT EXISTS (SELECT 1 FROM @needed n WHERE n.id = v.id)
+      GROUP BY v.id, v.physical, v.created_at) q;
 SELECT (SELECT COUNT(*) FROM procver.version v WHERE v.project_id = @project AND v.state = 'present'),
        (SELECT COUNT(*) FROM procver.version v WHERE v.project_id = @project AND v.state = 'condemned'),
        (SELECT COUNT(*) FROM procver.version v WHERE v.project_id = @project AND v.state = 'dropped'),

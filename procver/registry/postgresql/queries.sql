@@ -437,14 +437,19 @@ WITH RECURSIVE mine AS MATERIALIZED (
     SELECT v.id FROM mine v WHERE $1::jsonb -> 'pins' ? v.physical
     UNION
     SELECT d.requires_id FROM needed n JOIN procver.dependency d ON d.version_id = n.id
+), span AS MATERIALIZED (  -- many versions share one
+    SELECT s.since, s.until, max(coalesce(r.retired_at, r.published_at)) AS ended
+    FROM (SELECT DISTINCT m.since, m.until FROM procver.membership m WHERE m.project_id = ($1::jsonb ->> 'project_id')::int) s
+    JOIN procver.release r ON r.project_id = ($1::jsonb ->> 'project_id')::int AND r.number >= s.since
+                          AND (s.until IS NULL OR r.number < s.until)
+    GROUP BY s.since, s.until
 ), unneeded AS MATERIALIZED (
-    SELECT v.physical, greatest(v.created_at, (
-               SELECT max(coalesce(r.retired_at, r.published_at))
-               FROM procver.membership m
-               JOIN procver.release r ON r.project_id = m.project_id AND r.number >= m.since AND (m.until IS NULL OR r.number < m.until)
-               WHERE m.version_id = v.id)) AS since
+    SELECT v.physical, greatest(v.created_at, max(s.ended)) AS since
     FROM mine v
+    LEFT JOIN procver.membership m ON m.version_id = v.id
+    LEFT JOIN span s ON s.since = m.since AND s.until IS NOT DISTINCT FROM m.until
     WHERE v.state <> 'dropped' AND NOT EXISTS (SELECT FROM needed n WHERE n.id = v.id)
+    GROUP BY v.id, v.physical, v.created_at
 )
 SELECT (SELECT count(*) FROM mine WHERE state = 'present'), (SELECT count(*) FROM mine WHERE state = 'condemned'),
        (SELECT count(*) FROM mine WHERE state = 'dropped'), (SELECT count(*) FROM unneeded), o.physical, o.since
