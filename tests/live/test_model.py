@@ -316,7 +316,7 @@ class Shop(RuleBasedStateMachine):
         release = model.get(name)
         assert error.hint, error
         if verb == "publish":
-            reused = release is not None and release.activated
+            reused = release is not None and (release.activated or release.live)
             other = any(f"{label}_{number}" in error.message for label, number in self.recorded)
             assert reused or other or "never published" in error.message, error
         elif verb == "activate":
