@@ -28,6 +28,8 @@ from tests.faults import Paused
 from tests.live.conftest import THINGS
 from tests.workshop import Workshop
 
+pytestmark = pytest.mark.slow
+
 MANY = 8
 GC_NOW = '[gc]\nkeep_releases = 0\ngrace = "0s"\n'
 WIDER = "CREATE VIEW app.things AS SELECT t.id, t.name, t.price FROM app.thing t;\n"

@@ -22,6 +22,8 @@ from tests.live.conftest import ALONE, COUNT, FIND, TABLES, THINGS
 from tests.servers import Server
 from tests.workshop import Workshop
 
+pytestmark = pytest.mark.slow
+
 Connection = psycopg.Connection[Any]
 BATCH = 2
 GC_NOW = '[gc]\nkeep_releases = 0\ngrace = "0s"\n'

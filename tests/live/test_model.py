@@ -43,6 +43,8 @@ from tests.meanings import SHAPES, Edit, Sources, answer, edit, everything, text
 from tests.servers import Server
 from tests.workshop import Workshop
 
+pytestmark = pytest.mark.slow
+
 LONG = bool(os.environ.get("PROCVER_TEST_LONG"))
 PROFILE = settings(
     derandomize=not LONG,

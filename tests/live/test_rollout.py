@@ -22,6 +22,8 @@ from bench.rollout.contract import Author, named, promises, tag
 from bench.rollout.postgresql import QUESTIONS, SOURCES
 from tests.servers import Server
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
