@@ -245,6 +245,8 @@ class MssqlDatabase:
                         self._send(step.sql)
                     continue
                 if step.query == "carry":
+                    if not self._carries(step.argument):
+                        continue
                     carried += step.argument
                 elif step.query == "add_versions" and carried:
                     # Only now: what follows a definition may add properties, and none can be added twice.
@@ -261,6 +263,14 @@ class MssqlDatabase:
         except BaseException:
             self._rollback()
             raise
+
+    def _carries(self, items: list[dict[str, Any]]) -> bool:
+        """Return whether `carry` has something to do, if that can be learnt for less than it costs."""
+        query = self._queries["carries"]
+        if not query or any(item.keys() - {"target", "like"} for item in items):
+            return True
+        granted, described = self._ask(query, [item["like"] for item in items])[0]
+        return bool(granted or described)
 
     def _position(self, step: Ddl, found: Failures) -> int | None:
         """Return the offset in a refused statement at which the server saw the error.

@@ -170,6 +170,24 @@ def test_babelfish_is_spared_grants_on_types(caplog: pytest.LogCaptureFixture) -
     assert "left out, Babelfish has no grants on types" in caplog.text
 
 
+@pytest.mark.parametrize(("counts", "carried"), [((0, 0), False), ((1, 0), True), ((0, 1), True)])
+def test_babelfish_is_spared_carrying_nothing(counts: tuple[int, int], carried: bool) -> None:
+    queries = mssql._queries("babelfish")
+    wire = Wire({queries["carries"]: [[counts]]})
+    server = Server(babelfish=True, edition=0, version="12.0.1", level=130)
+    target = MssqlDatabase(wire, Target("", (), ""), server, 3.0)  # type: ignore[arg-type]
+    like = {"like": {"schema": "dbo", "leaf": "vThings_1", "kind": "view"}}
+    again = version("vThings", "view", VIEW.replace("_1", "_2"), number=2, privileges=like)
+    assert list(target.run(7, 40, writing.creation(7, [again], []))) == [0]
+    assert ("carry" in wire.sent, "describe" in wire.sent) == (carried, carried)
+    # What is restored, or given by [grants], is never asked about.
+    wire = Wire()
+    target = MssqlDatabase(wire, Target("", (), ""), server, 3.0)  # type: ignore[arg-type]
+    given = again._replace(privileges={**like, "exactly": []})
+    assert list(target.run(7, 41, writing.creation(7, [given], []))) == [0]
+    assert queries["carries"] not in wire.sent
+
+
 def test_nothing_is_sent_for_checks_that_t_sql_defers_by_itself() -> None:
     wire = Wire()
     loop = version("a", "procedure", "CREATE PROC dbo.a_1 AS EXEC dbo.a_1")._replace(deferred=True)
@@ -302,7 +320,7 @@ def test_nothing_is_made_where_only_reading_is_wanted() -> None:
 def test_both_dialects_have_the_same_statements(flavour: str) -> None:
     elsewhere = set(registry.queries("postgresql")) - {"hold", "execute"}
     here = mssql._queries(flavour)
-    assert set(here) - {"describe"} == elsewhere
+    assert set(here) - {"carries", "describe"} == elsewhere
     for name, sql in here.items():
         if sql:
             assert sql.startswith("DECLARE @a nvarchar(max) = ?;"), name

@@ -258,20 +258,46 @@ END;
 GO
 -- What the catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row for each that is there.
 -- "class" and "major_id" are those of sys.database_permissions, "thing" is what follows ON in a GRANT.
+-- only: sqlserver
 CREATE FUNCTION procver.parts(@work nvarchar(max)) RETURNS TABLE AS RETURN (
     SELECT x.[schema], x.leaf, x.kind, 1 AS class, o.object_id AS major_id, o.object_id, CAST(RTRIM(o.type) AS varchar(2)) AS type,
-           o.principal_id, o.schema_id,
+           o.principal_id, COALESCE(o.principal_id, s.principal_id) AS owner_id,
            N'OBJECT::' + QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf) AS thing
     FROM OPENJSON(@work) WITH ([schema] nvarchar(128), leaf nvarchar(128), kind varchar(20)) x
     JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
+    JOIN sys.schemas s ON s.schema_id = o.schema_id
     WHERE x.kind = CASE RTRIM(o.type) WHEN 'P' THEN 'procedure' WHEN 'V' THEN 'view' WHEN 'FN' THEN 'function'
                                WHEN 'IF' THEN 'function' WHEN 'TF' THEN 'function' ELSE '' END
     UNION ALL
-    SELECT x.[schema], x.leaf, x.kind, 6, t.user_type_id, t.type_table_object_id, 'TT', t.principal_id, t.schema_id,
+    SELECT x.[schema], x.leaf, x.kind, 6, t.user_type_id, t.type_table_object_id, 'TT', t.principal_id,
+           COALESCE(t.principal_id, s.principal_id),
            N'TYPE::' + QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)
     FROM OPENJSON(@work) WITH ([schema] nvarchar(128), leaf nvarchar(128), kind varchar(20)) x
     JOIN sys.table_types t ON t.user_type_id = TYPE_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
+    JOIN sys.schemas s ON s.schema_id = t.schema_id
     WHERE x.kind = 'table_type'
+);
+GO
+-- The same on Babelfish, by the catalog of its PostgreSQL: each of its own views takes it a second to plan.
+-- only: babelfish
+CREATE FUNCTION procver.parts(@work nvarchar(max)) RETURNS TABLE AS RETURN (
+    SELECT x.[schema], x.leaf, x.kind, CASE x.kind WHEN 'table_type' THEN 6 ELSE 1 END AS class, r.id AS major_id,
+           r.object_id, r.type, CAST(NULL AS int) AS principal_id, n.nspowner AS owner_id,
+           CASE x.kind WHEN 'table_type' THEN N'TYPE::' ELSE N'OBJECT::' END + x.name AS thing
+    FROM (SELECT i.[schema], i.leaf, i.kind, QUOTENAME(i.[schema]) + N'.' + QUOTENAME(i.leaf) AS name
+          FROM OPENJSON(@work) WITH ([schema] nvarchar(128), leaf nvarchar(128), kind varchar(20)) i) x
+    CROSS APPLY (
+        SELECT CAST(p.oid AS int) AS id, CAST(p.oid AS int) AS object_id, CASE p.prokind WHEN 'p' THEN 'P' ELSE 'FN' END AS type,
+               p.pronamespace AS place
+        FROM pg_catalog.pg_proc p
+        WHERE p.oid = OBJECT_ID(x.name) AND x.kind = CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END
+        UNION ALL
+        SELECT CAST(c.oid AS int), CAST(c.oid AS int), 'V', c.relnamespace
+        FROM pg_catalog.pg_class c WHERE c.oid = OBJECT_ID(x.name) AND c.relkind = 'v' AND x.kind = 'view'
+        UNION ALL
+        SELECT CAST(t.oid AS int), CAST(t.typrelid AS int), 'TT', t.typnamespace
+        FROM pg_catalog.pg_type t WHERE t.oid = TYPE_ID(x.name) AND t.typrelid <> 0 AND x.kind = 'table_type') r
+    JOIN pg_catalog.pg_namespace n ON n.oid = r.place
 );
 GO
 -- What a version is, as one hash: its text with every run of blanks as one, and what it was created under. NULL where
@@ -433,7 +459,7 @@ GO
 CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN (
     SELECT p.[schema], p.leaf, p.kind, CAST(CONCAT(
         N'[{"part":"","owner":"',
-        STRING_ESCAPE(USER_NAME(COALESCE(p.principal_id, s.principal_id)), 'json') COLLATE DATABASE_DEFAULT,
+        STRING_ESCAPE(USER_NAME(p.owner_id), 'json') COLLATE DATABASE_DEFAULT,
         N'","own":', CASE WHEN p.principal_id IS NULL THEN N'null'
                           ELSE N'"' + STRING_ESCAPE(USER_NAME(p.principal_id), 'json') COLLATE DATABASE_DEFAULT + N'"' END,
         N',"acl":[', (
@@ -467,14 +493,13 @@ CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN 
             WHERE e.major_id = p.major_id AND (e.class = p.class OR (e.class = 2 AND p.class = 1))),
         N']}]') AS nvarchar(max)) AS privileges
     FROM procver.parts(@work) p
-    JOIN sys.schemas s ON s.schema_id = p.schema_id
 );
 GO
 -- The same on Babelfish, whose sys.database_permissions is empty: grants are read where its PostgreSQL keeps them.
 -- only: babelfish
 CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN (
     SELECT p.[schema], p.leaf, p.kind, CAST(CONCAT(
-        N'[{"part":"","owner":"', STRING_ESCAPE(USER_NAME(s.principal_id), 'json'), N'","own":null,"acl":[', (
+        N'[{"part":"","owner":"', STRING_ESCAPE(USER_NAME(p.owner_id), 'json'), N'","own":null,"acl":[', (
             SELECT STRING_AGG(CAST(CONCAT(
                        N'[', CASE WHEN g.grantee = 0 THEN N'null'
                                   ELSE N'"' + STRING_ESCAPE(u.orig_username, 'json') + N'"' END,
@@ -504,7 +529,6 @@ CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN 
             WHERE e.class = p.class AND e.major_id = p.major_id),
         N']}]') AS nvarchar(max)) AS privileges
     FROM procver.parts(@work) p
-    JOIN sys.schemas s ON s.schema_id = p.schema_id
 );
 GO
 -- What of a privilege in [grants] can be given on an object of this type (sys.objects.type, TT for a table type); or NULL.

@@ -256,6 +256,21 @@ SELECT JSON_VALUE(@a, '$.project'), JSON_VALUE(@a, '$.default_schema')
 WHERE NOT EXISTS (SELECT 1 FROM procver.project p WITH (UPDLOCK, HOLDLOCK)
                   WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
 
+-- name: carries (sqlserver)
+-- Not worth a question.
+
+-- name: carries (babelfish)
+-- How many of these objects have grants, and how many extended properties there are: reading `carry` takes Babelfish seconds in
+-- each session, and mostly there is nothing to carry.
+DECLARE @a nvarchar(max) = ?;
+SELECT COUNT(*), (SELECT COUNT(*) FROM sys.extended_properties)
+FROM OPENJSON(@a) WITH ([schema] nvarchar(128), leaf nvarchar(128)) x
+JOIN (SELECT r.oid, r.proacl AS acl, 1 AS usual FROM pg_catalog.pg_proc r
+      UNION ALL SELECT r.oid, r.relacl, 0 FROM pg_catalog.pg_class r
+      UNION ALL SELECT r.attrelid, r.attacl, 0 FROM pg_catalog.pg_attribute r) g
+  ON g.oid = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
+WHERE pg_catalog.cardinality(g.acl) > g.usual
+
 -- name: carry
 -- Owner and grants of new objects. Each item names its target {"schema", "leaf", "kind"} and where these come from: "given"
 -- (privileges as data) or "like" (an object to copy from), with the grants replaced by "exactly" ([[grantee, privilege,
@@ -278,7 +293,7 @@ INSERT @like SELECT q.[schema], q.leaf, q.kind, q.privileges FROM procver.privil
 DECLARE @item TABLE (thing nvarchar(600) NOT NULL, object_id int NOT NULL, type varchar(2) NOT NULL, owner int NULL,
                      own nvarchar(128) NULL, turn nvarchar(300) NULL, acl nvarchar(max) NULL, exactly int NOT NULL);
 INSERT @item
-SELECT p.thing, p.object_id, p.type, COALESCE(p.principal_id, s.principal_id),
+SELECT p.thing, p.object_id, p.type, p.owner_id,
        JSON_VALUE(COALESCE(i.given, l.privileges), '$[0].own'),
        CASE WHEN i.wholly = 1 AND p.principal_id IS NOT NULL AND JSON_VALUE(i.given, '$[0].own') IS NULL THEN N'SCHEMA OWNER' END,
        COALESCE(CASE WHEN i.closed = 1 THEN @denied END, i.exactly, JSON_QUERY(COALESCE(i.given, l.privileges), '$[0].acl')),
@@ -288,7 +303,6 @@ FROM OPENJSON(@a) WITH (
     given nvarchar(max) AS JSON, exactly nvarchar(max) AS JSON, like_schema nvarchar(128) '$.like.schema',
     like_leaf nvarchar(128) '$.like.leaf', like_kind varchar(20) '$.like.kind', wholly bit, closed bit) i
 JOIN procver.parts(@targets) p ON p.[schema] = i.[schema] AND p.leaf = i.leaf AND p.kind = i.kind
-JOIN sys.schemas s ON s.schema_id = p.schema_id
 LEFT JOIN @like l ON l.[schema] = i.like_schema AND l.leaf = i.like_leaf AND l.kind = i.like_kind;
 UPDATE @item SET turn = QUOTENAME(own), owner = DATABASE_PRINCIPAL_ID(own)
 WHERE DATABASE_PRINCIPAL_ID(own) IS NOT NULL AND DATABASE_PRINCIPAL_ID(own) <> owner;
