@@ -85,10 +85,10 @@ def rollout(wanted: Wanted) -> dict[str, Any]:
             url = embedded.start(place, "postgres")
             if not wanted.keep:
                 stack.callback(embedded.stop, place, "postgres")
-        server = make_server(url, f"rollout_{uuid.uuid4().hex[:12]}")
-        if wanted.keep:
-            print(f"left for a look: {place}, database of {server.role}", file=sys.stderr)
-        else:
+        name = f"rollout_{uuid.uuid4().hex[:12]}"
+        server = make_server(url, name)
+        print(f"database {name}, project {place}", file=sys.stderr, flush=True)
+        if not wanted.keep:
             stack.callback(server.drop)
         return _Run(wanted, server, place, stack).go()
 
