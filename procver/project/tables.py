@@ -51,7 +51,7 @@ class Table:
             )
         value: str = self._get(key, str, "a string", default)
         if key in self._values and not value.strip():
-            raise self.error(key, "is empty")
+            raise self.error(key, "is empty", hint="give it a value, or leave the line out")
         return value
 
     def choice(self, key: str, allowed: Sequence[str]) -> str:
