@@ -347,6 +347,12 @@ class Shop(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(names))
         self.sql(f"SELECT procver.beat('shop', '{name}', '{pod}', {leaving})")
         (self.model[name].pods.discard if leaving else self.model[name].pods.add)(pod)
+        closed = self.sql("SELECT physical FROM procver.version WHERE quarantined_at IS NOT NULL")
+        if {physical for (physical,) in closed} & self.needs(
+            {p for p, _ in self.model[name].answers.values()}
+        ):
+            # Who comes back to what is in quarantine is let in by the next run, or by a person before that.
+            collect(self.actors[0].project, self.actors[0].database)
         self.look()
 
     @rule(data=st.data())
