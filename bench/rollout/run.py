@@ -184,7 +184,7 @@ class _Run:
         deadline = time.monotonic() + DONE_BY
         while left := story.leftovers():
             if time.monotonic() > deadline:
-                story.wrong.append(f"gc leaves {', '.join(left[:20])}")
+                story.wrong.append(f"gc leaves {', '.join(left[:20])} after {DONE_BY:g} s")
                 break
             time.sleep(0.3)
         for collector in self.collectors:

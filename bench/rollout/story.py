@@ -296,15 +296,25 @@ class Story:
         for name in list(self.held):
             self.let_go(name)
         for instance in self.fleet.names:
-            self.move(instance, self.newest)
+            if self.fleet.on[instance] != self.newest:
+                self.move(instance, self.newest)
         for name in sorted(self.live - {self.newest}):
             self.commands.run("release", "retire", name)
             self.live.discard(name)
 
+    @property
+    def wanted(self) -> set[str]:
+        """The physical names of the newest release, in lower case, as Babelfish has them."""
+        return {n.lower() for n in Resolver.load(self.published[self.newest].mapping).values()}
+
+    def recorded(self) -> set[str]:
+        """Return the physical names of all versions that the registry has for existing."""
+        rows = self.server.rows("SELECT physical FROM procver.version WHERE state <> 'dropped'")
+        return {str(physical).lower() for (physical,) in rows}
+
     def leftovers(self) -> list[str]:
-        """Return what gc still has to do."""
-        found = self.commands.run("gc")
-        return [x["physical"] for key in ("drop", "condemn", "quarantine") for x in found[key]]
+        """Return what gc still has to do: an instance that fell silent is believed for `IDLE` seconds."""
+        return sorted(self.recorded() - self.wanted)
 
     def look(self) -> None:
         """Is there what the newest release needs, and nothing else?"""
@@ -312,12 +322,9 @@ class Story:
         again = self.commands.run("publish", "--release", self.newest)
         if again["create"]:
             self.wrong.append(f"publishing {self.newest} again creates {again['create']}")
-        # Names come back in lower case from Babelfish.
-        wanted = {n.lower() for n in Resolver.load(self.published[self.newest].mapping).values()}
+        wanted, recorded = self.wanted, self.recorded()
         there = {name.lower() for name in self.server.objects()} - {"app.by_hand_0"}
         if there != wanted:
             self.wrong.append(f"in the schema, against the release: {sorted(there ^ wanted)}")
-        rows = self.server.rows("SELECT physical FROM procver.version WHERE state <> 'dropped'")
-        recorded = {str(physical).lower() for (physical,) in rows}
         if recorded != wanted:
             self.wrong.append(f"in the registry, against the release: {sorted(recorded ^ wanted)}")
