@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[2]
 TRIES = 40
 """How often a command is run, at most, if faults end it."""
 
+SPARED = 6
+"""Attempts after which a command is killed no more: on a slow server none would ever come to its end."""
+
 LOST = 3
 """The exit code of a command that the database refused or that lost its connection."""
 
@@ -67,7 +70,7 @@ class Commands:
             CommandError: it failed.
         """
         for attempt in range(1, TRIES + 1):
-            code, output, errors = self.once(*words, kill_after=kill_after)
+            code, output, errors = self.once(*words, kill_after=kill_after, spared=attempt > SPARED)
             kill_after = None
             if code == 0 or (attempt > 1 and code in allowed):
                 return json.loads(output) if code == 0 else None
@@ -78,8 +81,10 @@ class Commands:
         said = (output or errors).strip()[-2000:]
         raise CommandError(f"procver {' '.join(words)}: exit code {code}: {said}")
 
-    def once(self, *words: str, kill_after: float | None = None) -> tuple[int, str, str]:
-        """Run a command; return exit code, stdout and stderr."""
+    def once(
+        self, *words: str, kill_after: float | None = None, spared: bool = False
+    ) -> tuple[int, str, str]:
+        """Run a command, ``spared`` by `kill`; return exit code, stdout and stderr."""
         skew = self._dice.choice((0, -86400, -61, 5400, 31e6)) if self.faults else 0
         module = ["bench.rollout.skew", f"{skew:g}"] if skew else ["procver"]
         process = subprocess.Popen(
@@ -89,7 +94,7 @@ class Commands:
         )  # fmt: skip
         with self._lock:
             self.runs[words[0]] += 1
-            self._running[process] = words[0]
+            self._running[process] = f"spared {words[0]}" if spared else words[0]
         timer = threading.Timer(kill_after, self._kill, (process,)) if kill_after else None
         if timer:
             timer.start()
