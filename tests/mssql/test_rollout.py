@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.mssql.conftest import server_url
+from tests.mssql.conftest import Place, server_url
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,11 @@ def test_no_call_fails_while_releases_come_and_go() -> None:
     assert found["versions"]["drop"] > 0
 
 
-def test_no_call_is_lost_under_faults() -> None:
+def test_no_call_is_lost_under_faults(shared: Place) -> None:
+    if shared.sql("SELECT SERVERPROPERTY('Babelfish')") != [(None,)]:
+        pytest.skip(
+            "Babelfish takes longer for a command than the network holds between two faults"
+        )
     found = play("--faults", "--releases", "2", "--calls", "2000", "--seed", "150")
     assert found["calls"]["begun"] == found["calls"]["right"] >= 2000
     assert found["calls"]["retries"] > 0
