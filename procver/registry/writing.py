@@ -204,6 +204,9 @@ def _batch(
         yield Call("carry", [item for item in carry if item.get("wholly")])
     yield Call("add_versions", [{"project_id": project_id, **v.as_row()} for v in batch])
     yield from _told(project_id, batch, release)
+    if source.next is not None:
+        # The next commit makes this one last as well; and the last one waits until all are on disk.
+        yield Call("commit_lightly", {})
 
 
 def _told(project_id: int, batch: Sequence[NewVersion], release: str | None) -> Iterator[Call]:

@@ -640,6 +640,9 @@ SELECT CAST(JSON_VALUE(@a, '$.project_id') AS int), JSON_VALUE(@a, '$.action'), 
 -- name: defer_checks
 -- Nothing to defer: a module may name what does not exist yet (manual, "Deferred Name Resolution").
 
+-- name: commit_lightly
+-- Left to the database: DELAYED_DURABILITY is an option of its own there (manual, "Control Transaction Durability").
+
 -- name: check_bodies
 -- Nothing was deferred.
 

@@ -364,6 +364,10 @@ VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'action', $1::jsonb ->>
 -- For routines that call each other in a cycle: their bodies can be checked only once all of them are there.
 SELECT set_config('check_function_bodies', CASE WHEN ($1::jsonb ->> 'defer')::boolean THEN 'off' ELSE 'on' END, true)
 
+-- name: commit_lightly
+-- The commit need not wait for the disk. Commits reach it in order, so one that waits carries all before it.
+SELECT set_config('synchronous_commit', 'off', true) WHERE $1::jsonb IS NOT NULL
+
 -- name: check_bodies
 SELECT CASE l.lanname WHEN 'sql' THEN pg_catalog.fmgr_sql_validator(p.objid)
                       WHEN 'plpgsql' THEN pg_catalog.plpgsql_validator(p.objid) END
