@@ -219,7 +219,7 @@ def _kept(version: KnownVersion, marks: Marks, known: Known, evidence: dict[int,
 
 
 def _history(version: KnownVersion, known: Known) -> str:
-    users = known.users(known.releases).get(version.id, [])
+    users = known.users_of(version)
     if not users:
         return "no release maps to it"
     names = ", ".join(release.name for release in users[-3:])

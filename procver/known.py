@@ -170,6 +170,27 @@ class Known:
                 found.setdefault(version_id, []).extend(ordered[low:high])
         return found
 
+    def users_of(self, version: KnownVersion) -> list[KnownRelease]:
+        """Return the releases that map to one version directly, oldest first."""
+        ordered, numbers = self._ordered
+        found: list[KnownRelease] = []
+        for _, since, until in self._spans.get(version.id, ()):
+            high = len(numbers) if until is None else bisect_left(numbers, until)
+            found += ordered[bisect_left(numbers, since) : high]
+        return sorted(found, key=lambda release: release.number)
+
+    @cached_property
+    def _ordered(self) -> tuple[list[KnownRelease], list[int]]:
+        ordered = sorted(self.releases, key=lambda release: release.number)
+        return ordered, [release.number for release in ordered]
+
+    @cached_property
+    def _spans(self) -> dict[int, list[Membership]]:
+        found: dict[int, list[Membership]] = {}
+        for membership in self.memberships:
+            found.setdefault(membership.version_id, []).append(membership)
+        return found
+
     def closure(self, roots: Iterable[int]) -> Iterator[int]:
         """Yield the ids of ``roots`` and of everything they need, each once, needs after needers."""
         seen: set[int] = set()
