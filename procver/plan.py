@@ -238,7 +238,7 @@ def _refuse_other_content(contract: Contract, known: Known) -> None:
     if not clashes:
         return
     member, version = clashes[0]
-    users = known.users(known.releases).get(version.id, [])
+    users = known.users_of(version)
     brought = f"release {users[0].name} brought it" if users else "no release uses it"
     others = f" (and {len(clashes) - 1} more)" if len(clashes) > 1 else ""
     raise ConflictError(
