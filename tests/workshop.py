@@ -18,19 +18,19 @@ from procver.cli import cli
 CONFIG = """\
 [project]
 name = "{name}"
-dialect = "postgresql"
+dialect = "{dialect}"
 sources = ["sql"]
 default_schema = "app"
 
 [targets]
-local = "{url}"
+local = {url}
 
 {more}
 """
 
 
 class Workshop:
-    """A project directory with one target.
+    """A project directory with one target, on PostgreSQL.
 
     Args:
         root: the project's directory.
@@ -39,16 +39,20 @@ class Workshop:
         more: further TOML.
     """
 
+    dialect = "postgresql"
+
     def __init__(self, root: Path, url: str, name: str = "shop", more: str = "") -> None:
         self.root = root
         self.url = url
+        self.name = name
         root.mkdir(exist_ok=True)
-        self.configure(name=name, more=more)
+        self.configure(more=more)
         (root / "sql").mkdir(exist_ok=True)
 
-    def configure(self, name: str = "shop", more: str = "") -> None:
+    def configure(self, name: str | None = None, more: str = "") -> None:
         """Write procver.toml anew."""
-        text = CONFIG.format(name=name, url=self.url, more=more)
+        url = json.dumps(self.url, ensure_ascii=False)
+        text = CONFIG.format(name=name or self.name, dialect=self.dialect, url=url, more=more)
         (self.root / "procver.toml").write_text(text, "utf-8")
 
     def write(self, **files: str) -> None:
@@ -105,3 +109,39 @@ class Workshop:
             " AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'procver')"
         )
         return {name for (name,) in rows}
+
+    def look(self) -> set[tuple[Any, ...]]:
+        """Return every object of the database, and every row of the registry if there is one."""
+        found: set[tuple[Any, ...]] = set()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for query in _CATALOG:
+                found.update(connection.execute(query.encode()))
+            there = connection.execute("SELECT to_regclass('procver.event') IS NOT NULL").fetchone()
+            for table in TABLES if there == (True,) else ():
+                rows = f"SELECT row_to_json(t)::text FROM procver.{table} t"
+                found.update((table, row) for (row,) in connection.execute(rows.encode()))
+        return found
+
+
+_CATALOG = (
+    "SELECT 'schema', n.oid, n.nspname, n.nspacl::text, '' FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast|temp)'",
+    "SELECT 'routine', p.oid, p.proname, p.proacl::text, concat(p.prosrc, pg_get_function_sqlbody(p.oid), p.proowner)"
+    " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+    " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')",
+    "SELECT 'relation', c.oid, c.relname, c.relacl::text, concat(c.relkind, pg_get_viewdef(c.oid), c.relowner)"
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relkind <> 'i'",
+)
+TABLES = (
+    "project",
+    "version",
+    "dependency",
+    "release",
+    "membership",
+    "instance",
+    "channel",
+    "event",
+    "collection",
+    "upgrade",
+)
+"""The registry's tables and views; what statistics were sampled is left out."""

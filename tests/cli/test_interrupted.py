@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from tests.cli.untouched import catalog, files
+from tests.cli.untouched import files
 from tests.live.conftest import ALONE
 from tests.workshop import Workshop
 
@@ -34,14 +34,14 @@ def _starved(workshop: Workshop, *words: str) -> tuple[int, str]:
 def test_a_disk_that_is_full_while_the_lock_is_written(workshop: Workshop) -> None:
     workshop.publish("1")
     workshop.write(alone=OTHER)
-    before = files(workshop.root), catalog(workshop.url)
+    before = files(workshop.root), workshop.look()
     for words in (("lock",), ("publish", "-r", "2")):
         code, said = _starved(workshop, *words)
         assert code == 2
         assert "procver.lock" in said
         assert "the file there is unchanged" in said
         assert "make room" in said
-        assert (files(workshop.root), catalog(workshop.url)) == before
+        assert (files(workshop.root), workshop.look()) == before
     workshop.publish("2")
     assert workshop.sql("SELECT app.alone_2()") == [(43,)]
 
@@ -79,7 +79,7 @@ def test_ctrl_c_in_the_middle_of_a_publish(workshop: Workshop) -> None:
     workshop.sql("CREATE TABLE app.speed AS SELECT 60 AS seconds")
     workshop.write(alone=OTHER, slow=SLOW)
     workshop.run("lock")
-    before = files(workshop.root), catalog(workshop.url)
+    before = files(workshop.root), workshop.look()
     for extra in ((), ("--json",)):
         process = workshop.start("publish", "--release", "2", *extra)
         _until_asleep(workshop)
@@ -98,7 +98,7 @@ def test_ctrl_c_in_the_middle_of_a_publish(workshop: Workshop) -> None:
         assert "the same command again" in said["hint"]
         assert "Traceback" not in err
         _until_gone(workshop)
-        assert (files(workshop.root), catalog(workshop.url)) == before
+        assert (files(workshop.root), workshop.look()) == before
     workshop.sql("UPDATE app.speed SET seconds = 0")
     done = workshop.publish("2")
     assert {c["physical"] for c in done["create"]} == {"app.alone_2", "app.slow_1"}

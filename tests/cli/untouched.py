@@ -4,49 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
-
-import psycopg
 
 from tests.workshop import Workshop
-
-_CATALOG = (
-    "SELECT 'schema', n.oid, n.nspname, n.nspacl::text, '' FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast|temp)'",
-    "SELECT 'routine', p.oid, p.proname, p.proacl::text, concat(p.prosrc, pg_get_function_sqlbody(p.oid), p.proowner)"
-    " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-    " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')",
-    "SELECT 'relation', c.oid, c.relname, c.relacl::text, concat(c.relkind, pg_get_viewdef(c.oid), c.relowner)"
-    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relkind <> 'i'",
-)
-_TABLES = (
-    "project",
-    "version",
-    "dependency",
-    "release",
-    "membership",
-    "instance",
-    "channel",
-    "event",
-    "collection",
-    "upgrade",
-)
-
-
-def catalog(url: str) -> set[tuple[Any, ...]]:
-    """Return every object of the database, and every row of the registry if there is one."""
-    found: set[tuple[Any, ...]] = set()
-    with psycopg.connect(url, autocommit=True) as connection:
-        for query in _CATALOG:
-            found.update(connection.execute(query.encode()))
-        there = connection.execute("SELECT to_regclass('procver.event') IS NOT NULL").fetchone()
-        if there == (True,):
-            for table in _TABLES:
-                rows = connection.execute(
-                    f"SELECT row_to_json(t)::text FROM procver.{table} t".encode()
-                )
-                found.update((table, row) for (row,) in rows)
-    return found
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -83,10 +42,10 @@ def refused(
     Returns:
         message and hint, in one line.
     """
-    before = files(workshop.root), catalog(workshop.url) if look else None
+    before = files(workshop.root), workshop.look() if look else None
     text = workshop.run(*words, code=code)
     plain = workshop.run(*words, "--json", code=code)
-    assert (files(workshop.root), catalog(workshop.url) if look else None) == before, (
+    assert (files(workshop.root), workshop.look() if look else None) == before, (
         "it changed something"
     )
     assert text.stdout == "", "nothing but data belongs on stdout"
