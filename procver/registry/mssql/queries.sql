@@ -1,5 +1,6 @@
 -- Every statement of the registry. Each takes one JSON document, its only parameter. A name with a server in brackets
 -- is for that server alone. Columns whose name ends with _json come back as data.
+-- JSON inside JSON is taken out by JSON_QUERY: of OPENJSON's own columns "AS JSON" Babelfish hands on 4,000 characters.
 
 -- name: upgrades
 DECLARE @a nvarchar(max) = ?;
@@ -284,9 +285,9 @@ DECLARE @denied nvarchar(max) = CASE WHEN SERVERPROPERTY('BabelfishVersion') IS 
     THEN N'[[null,"DENY EXECUTE",false],[null,"DENY SELECT",false],[null,"DENY INSERT",false],[null,"DENY UPDATE",false],'
          + N'[null,"DENY DELETE",false]]' END;
 DECLARE @targets nvarchar(max) = (
-    SELECT N'[' + STRING_AGG(i.target, N',') + N']' FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON) i);
+    SELECT N'[' + STRING_AGG(JSON_QUERY(i.value, '$.target'), N',') + N']' FROM OPENJSON(@a) i);
 DECLARE @likes nvarchar(max) = (
-    SELECT N'[' + STRING_AGG(i.[like], N',') + N']' FROM OPENJSON(@a) WITH ([like] nvarchar(max) AS JSON) i);
+    SELECT N'[' + STRING_AGG(JSON_QUERY(i.value, '$.like'), N',') + N']' FROM OPENJSON(@a) i);
 DECLARE @like TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
                      privileges nvarchar(max) NULL);
 INSERT @like SELECT q.[schema], q.leaf, q.kind, q.privileges FROM procver.privileges(@likes) q;
@@ -294,14 +295,16 @@ DECLARE @item TABLE (thing nvarchar(600) NOT NULL, object_id int NOT NULL, type 
                      own nvarchar(128) NULL, turn nvarchar(300) NULL, acl nvarchar(max) NULL, exactly int NOT NULL);
 INSERT @item
 SELECT p.thing, p.object_id, p.type, p.owner_id,
-       JSON_VALUE(COALESCE(i.given, l.privileges), '$[0].own'),
-       CASE WHEN i.wholly = 1 AND p.principal_id IS NOT NULL AND JSON_VALUE(i.given, '$[0].own') IS NULL THEN N'SCHEMA OWNER' END,
-       COALESCE(CASE WHEN i.closed = 1 THEN @denied END, i.exactly, JSON_QUERY(COALESCE(i.given, l.privileges), '$[0].acl')),
-       CASE WHEN i.exactly IS NULL THEN 0 ELSE 1 END
-FROM OPENJSON(@a) WITH (
+       JSON_VALUE(COALESCE(g.given, l.privileges), '$[0].own'),
+       CASE WHEN i.wholly = 1 AND p.principal_id IS NOT NULL AND JSON_VALUE(g.given, '$[0].own') IS NULL THEN N'SCHEMA OWNER' END,
+       COALESCE(CASE WHEN i.closed = 1 THEN @denied END, g.exactly, JSON_QUERY(COALESCE(g.given, l.privileges), '$[0].acl')),
+       CASE WHEN g.exactly IS NULL THEN 0 ELSE 1 END
+FROM OPENJSON(@a) j
+CROSS APPLY (SELECT JSON_QUERY(j.value, '$.given') AS given, JSON_QUERY(j.value, '$.exactly') AS exactly) g
+CROSS APPLY OPENJSON(j.value) WITH (
     [schema] nvarchar(128) '$.target.schema', leaf nvarchar(128) '$.target.leaf', kind varchar(20) '$.target.kind',
-    given nvarchar(max) AS JSON, exactly nvarchar(max) AS JSON, like_schema nvarchar(128) '$.like.schema',
-    like_leaf nvarchar(128) '$.like.leaf', like_kind varchar(20) '$.like.kind', wholly bit, closed bit) i
+    like_schema nvarchar(128) '$.like.schema', like_leaf nvarchar(128) '$.like.leaf',
+    like_kind varchar(20) '$.like.kind', wholly bit, closed bit) i
 JOIN procver.parts(@targets) p ON p.[schema] = i.[schema] AND p.leaf = i.leaf AND p.kind = i.kind
 LEFT JOIN @like l ON l.[schema] = i.like_schema AND l.leaf = i.like_leaf AND l.kind = i.like_kind;
 UPDATE @item SET turn = QUOTENAME(own), owner = DATABASE_PRINCIPAL_ID(own)
@@ -311,8 +314,8 @@ DECLARE @sql nvarchar(max) = (
     FROM @item i WHERE i.turn IS NOT NULL);
 IF @sql IS NOT NULL EXEC sp_executesql @sql;
 DECLARE @whole nvarchar(max) = (
-    SELECT N'[' + STRING_AGG(i.target, N',') + N']'
-    FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON, wholly bit) i WHERE i.wholly = 1);
+    SELECT N'[' + STRING_AGG(JSON_QUERY(i.value, '$.target'), N',') + N']'
+    FROM OPENJSON(@a) i WHERE JSON_VALUE(i.value, '$.wholly') = N'true');
 -- Of a grant on a column both its own and its object's are taken back: Babelfish knows the first and does nothing.
 SET @sql = (
     SELECT STRING_AGG(CAST(N'REVOKE ' + k.what + N' ON ' + k.thing + N' FROM ' + QUOTENAME(k.grantee) + N' CASCADE' AS nvarchar(max)), N'; ')
@@ -363,7 +366,7 @@ IF @sql IS NOT NULL EXEC sp_executesql @sql
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @likes nvarchar(max) = (
-    SELECT N'[' + STRING_AGG(i.[like], N',') + N']' FROM OPENJSON(@a) WITH ([like] nvarchar(max) AS JSON) i);
+    SELECT N'[' + STRING_AGG(JSON_QUERY(i.value, '$.like'), N',') + N']' FROM OPENJSON(@a) i);
 DECLARE @like TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
                      properties nvarchar(max) NULL);
 INSERT @like SELECT q.[schema], q.leaf, q.kind, JSON_QUERY(q.privileges, '$[0].properties') FROM procver.privileges(@likes) q;
@@ -372,15 +375,16 @@ DECLARE @wanted TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT N
 INSERT @wanted
 SELECT i.[schema], i.leaf, i.kind, JSON_VALUE(e.value, '$[0]'), JSON_VALUE(e.value, '$[1]'), JSON_VALUE(e.value, '$[2]'),
        JSON_VALUE(e.value, '$[3]')
-FROM OPENJSON(@a) WITH (
+FROM OPENJSON(@a) j
+CROSS APPLY OPENJSON(j.value) WITH (
     [schema] nvarchar(128) '$.target.schema', leaf nvarchar(128) '$.target.leaf', kind varchar(20) '$.target.kind',
-    given nvarchar(max) AS JSON, like_schema nvarchar(128) '$.like.schema', like_leaf nvarchar(128) '$.like.leaf',
+    like_schema nvarchar(128) '$.like.schema', like_leaf nvarchar(128) '$.like.leaf',
     like_kind varchar(20) '$.like.kind') i
 LEFT JOIN @like l ON l.[schema] = i.like_schema AND l.leaf = i.like_leaf AND l.kind = i.like_kind
-CROSS APPLY OPENJSON(COALESCE(JSON_QUERY(i.given, '$[0].properties'), l.properties)) e;
+CROSS APPLY OPENJSON(COALESCE(JSON_QUERY(j.value, '$.given[0].properties'), l.properties)) e;
 DECLARE @whole nvarchar(max) = (
-    SELECT N'[' + STRING_AGG(i.target, N',') + N']'
-    FROM OPENJSON(@a) WITH (target nvarchar(max) AS JSON, wholly bit) i WHERE i.wholly = 1);
+    SELECT N'[' + STRING_AGG(JSON_QUERY(i.value, '$.target'), N',') + N']'
+    FROM OPENJSON(@a) i WHERE JSON_VALUE(i.value, '$.wholly') = N'true');
 DECLARE @sql nvarchar(max) = (
     SELECT STRING_AGG(CAST(N'EXEC sp_dropextendedproperty ' + procver.literal(h.name) + N', '
                            + procver.property_place(h.[schema], h.leaf, h.kind, h.part, h.item) AS nvarchar(max)), N'; ')
@@ -420,11 +424,12 @@ DECLARE @item TABLE (
     requires nvarchar(max) NOT NULL);
 INSERT @item
 SELECT x.project_id, x.name, x.kind, x.number, x.fingerprint, x.shape, x.source_digest, x.source_path, x.[schema], x.leaf,
-       x.physical, x.definition, x.seal, x.requires
-FROM OPENJSON(@a) WITH (
+       x.physical, JSON_QUERY(j.value, '$.definition'), x.seal, JSON_QUERY(j.value, '$.requires')
+FROM OPENJSON(@a) j
+CROSS APPLY OPENJSON(j.value) WITH (
     project_id int, name nvarchar(540), kind varchar(20), number int, fingerprint varchar(100), shape varchar(100),
     source_digest varchar(100), source_path nvarchar(2000), [schema] nvarchar(128), leaf nvarchar(128),
-    physical nvarchar(540), definition nvarchar(max) AS JSON, seal varchar(100), requires nvarchar(max) AS JSON) x;
+    physical nvarchar(540), seal varchar(100)) x;
 DECLARE @work nvarchar(max) = (SELECT i.[schema], i.leaf, i.kind FROM @item i FOR JSON PATH);
 DECLARE @found TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
                       digest varbinary(32) NULL, privileges nvarchar(max) NULL);
@@ -597,9 +602,9 @@ WHERE state = 'present' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(
 -- name: quarantine
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-UPDATE v SET quarantined_at = SYSUTCDATETIME(), privileges = x.privileges
+UPDATE v SET quarantined_at = SYSUTCDATETIME(), privileges = JSON_QUERY(x.value, '$.privileges')
 FROM procver.version v
-JOIN OPENJSON(@a, '$.items') WITH (id bigint, privileges nvarchar(max) AS JSON) x ON x.id = v.id
+JOIN OPENJSON(@a, '$.items') x ON CAST(JSON_VALUE(x.value, '$.id') AS bigint) = v.id
 WHERE v.state = 'condemned' AND v.quarantined_at IS NULL
 
 -- name: keep_privileges
