@@ -50,6 +50,12 @@ class Decisions(Tokens):
         token = self.tok(i)
         return token != "" and token not in RESERVED and identifier(token) != ""
 
+    def start(self, i: int) -> int:
+        """Return where the name at ``i`` is written: ``.v`` and ``..v`` leave out what is in front."""
+        while self.tok(i) == ".":
+            i += 1
+        return i
+
     def chain(self, i: int, hi: int) -> Chain:
         """Return the chain of names that starts at ``i``."""
         toks = self.toks

@@ -191,7 +191,8 @@ class Level:
             return self.alias(self.arguments(j), "", None)
         if token == "::":
             i += 1
-            token = w.tok(i)
+        i = w.start(i)
+        token = w.tok(i)
         is_function = token in RESERVED and w.tok(i + 1) == "("
         if not (w.is_name(i) or is_function):
             return i

@@ -8,7 +8,7 @@ text is of that sort, nothing else needs to be read; a single doubtful one calls
 from __future__ import annotations
 
 from procver.objects import Kind
-from procver.scanning.mssql.keywords import words
+from procver.scanning.mssql.keywords import RESERVED, words
 from procver.scanning.mssql.lexer import identifier
 from procver.scanning.mssql.names import ANY
 from procver.scanning.mssql.unit import Unit
@@ -45,8 +45,8 @@ def decide_locally(unit: Unit, names: Names, at: list[int]) -> dict[int, Found] 
             if before not in _BEFORE_COLUMN or is_called or after in (".", "(", "::"):
                 return None
             continue
-        if after == "." or "." in (toks[i - 2], toks[i - 3]):
-            return None
+        if after == "." or "." in (toks[i - 2], toks[i - 3]) or toks[i - 2] in RESERVED:
+            return None  # ``FROM .v`` leaves out a schema
         pair = toks[i - 2], toks[i]
         if pair not in seen:
             schema = identifier(toks[i - 2])

@@ -87,9 +87,10 @@ class _Statements(Level):
     def into(self, i: int) -> int:
         """INTO of OUTPUT names a target; that of SELECT makes a new table."""
         w = self.w
-        if not w.is_name(i + 1):
-            return i + 1
-        chain = w.chain(i + 1, self.hi)
+        i = w.start(i + 1)
+        if not w.is_name(i):
+            return i
+        chain = w.chain(i, self.hi)
         if self.statement not in ("select", ""):
             w.relation(chain, None)
         return chain.end
@@ -145,6 +146,7 @@ class _Statements(Level):
             i += w.tok(i) == "percent"
         if w.tok(i) in ("into", "from"):
             i += 1
+        i = w.start(i)
         if not w.is_name(i):
             return i
         chain = w.chain(i, self.hi)
@@ -218,6 +220,7 @@ class _Statements(Level):
         i += 1
         if w.tok(i)[:1] == "@" and w.tok(i + 1) == "=":
             i += 2
+        i = w.start(i)
         if not w.is_name(i):
             return i + 1 if w.tok(i)[:1] == "@" else i
         chain = w.chain(i, self.hi)
