@@ -70,6 +70,21 @@ def test_a_stub_before_the_definition_is_not_sent(before: str) -> None:
     assert analyse(text).shape == analyse(PROC).shape
 
 
+@pytest.mark.parametrize(
+    "guard",
+    [
+        "IF (SELECT CASE WHEN CAST(SERVERPROPERTY('EngineEdition') AS int) = 5 THEN 1 ELSE 0 END) = 0\n"
+        "BEGIN\n  DECLARE @m varchar(99);\n  SELECT @m = 'not here' + REPLICATE(CHAR(13), 9);\n  PRINT @m;\n  RETURN;\nEND;",
+        "DECLARE @v int\nSET @v = 15\nSELECT @v = 16 FROM sys.objects\nIF @v < 16 RAISERROR('too old', 16, 1)",
+        "IF @@TRANCOUNT > 0 RETURN",
+    ],
+)
+def test_a_look_at_the_server_before_the_definition_is_not_sent(guard: str) -> None:
+    assert sent(f"{guard}\nGO\n{PROC}") == ["CREATE PROCEDURE dbo.x_3 AS SELECT 1"]
+    with pytest.raises(SourceError, match="is not versioned here"):
+        analyse(f"{guard}\nSELECT 1 AS n\nGO\n{PROC}")
+
+
 @pytest.mark.parametrize("before", DROPS)
 def test_a_drop_before_the_definition_is_left_out_and_noted(before: str) -> None:
     text = f"{before}\nGO\n{PROC}"
@@ -134,6 +149,7 @@ def test_options_that_are_off_are_set_before_the_definition_and_back_for_what_fo
         "SET ANSI_PADDING, ANSI_WARNINGS ON\nSET NUMERIC_ROUNDABORT OFF",
         "SET ANSI_DEFAULTS ON",
         "SET NOEXEC OFF",
+        "SET STATISTICS TIME, IO OFF",
     ],
 )
 def test_options_that_are_as_usual_say_nothing(before: str) -> None:
@@ -144,7 +160,8 @@ def test_options_that_are_as_usual_say_nothing(before: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "before", ["SET NOCOUNT ON", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"]
+    "before",
+    ["SET NOCOUNT ON", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET STATISTICS IO ON"],
 )
 def test_options_of_a_run_are_left_out_and_noted(before: str) -> None:
     text = f"{before}\nGO\n{PROC}"

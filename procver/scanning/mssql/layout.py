@@ -35,7 +35,9 @@ from procver.scanning.refusals import refuse_nul, too_deep
 from procver.scanning.tokens import closing
 
 _HEADER_TOKENS = 2000
-_SILENT = frozenset({"print", "raiserror", "transaction", "commit", "declare"})
+_SILENT = frozenset({"print", "raiserror", "transaction", "commit"})
+_ASSIGN = frozenset({"set", "select"})
+_GUARD = _ASSIGN | {"declare", "return"}  # what looks at the server before the definition
 _EXECUTE = frozenset({"exec", "execute"})
 _MODULES = frozenset({"proc", "procedure", "view", "function", "trigger"})
 _DROPPABLE = frozenset({"proc", "procedure", "view", "function", "type"})
@@ -290,7 +292,7 @@ class _Reader:
     def _after(self, unit: Unit, step: Step) -> None:
         assert self.layout is not None
         leaves = step.simple()
-        if not leaves or all(leaf.word in _SILENT - {"declare"} for leaf in leaves):
+        if not leaves or all(leaf.word in _SILENT for leaf in leaves):
             return
         if len(leaves) == 1 and step.word != "if" and self._skip(unit, leaves[0]):
             return
@@ -321,7 +323,11 @@ class _Reader:
                     "delete it, or keep it for your own tools",
                 )
             )
-        elif word not in _SILENT or (word == "declare" and self.layout is not None):
+        elif word in _GUARD:
+            assigned = toks[leaf.lo + 1 : leaf.hi]
+            is_guard = word not in _ASSIGN or bool(assigned and assigned[0][0] == "@")
+            return is_guard and self.layout is None
+        elif word not in _SILENT:
             return False
         return True
 

@@ -57,6 +57,8 @@ def read_set(toks: Sequence[str], lo: int, hi: int) -> tuple[Effect, dict[str, s
     value = toks[i] if i < hi else ""
     if not names:
         return Effect.REFUSED, {}
+    if names == ["statistics"] and "off" in toks[lo:hi]:  # SET STATISTICS TIME, IO OFF
+        return Effect.NONE, {}
     effects = {_effect(name, value) for name in names}
     kept = {name: value for name in names if name in KEPT}
     if names == ["ansi_defaults"] and value == "on":
