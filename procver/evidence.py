@@ -73,13 +73,17 @@ def evidence_against(
         DatabaseError: the registry or the catalog cannot be read.
     """
     versions = list(versions)
-    dependents, unknown = _dependents(database, [version.id for version in versions])
+    depends, unknown = dependents(database, [version.id for version in versions])
     calls, remarks = _calls(database, project, versions, now)
-    return Evidence({**dependents, **calls}, unknown, remarks)
+    return Evidence({**depends, **calls}, unknown, remarks)
 
 
-def _dependents(database: Database, ids: list[int]) -> tuple[dict[int, str], tuple[str, ...]]:
-    """Return what depends on versions, by id, and what could not be known: objects that procver does not manage."""
+def dependents(database: Database, ids: list[int]) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Return what depends on versions, by id, and what could not be known: objects that procver does not manage.
+
+    Raises:
+        DatabaseError: the registry or the catalog cannot be read.
+    """
     found: dict[int, list[str]] = {}
     unknown: list[str] = []
     if ids:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from procver.dialects import Call, Database, DdlError, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError, UsageError
+from procver.evidence import dependents
 from procver.heartbeat import check_instance
 from procver.known import (
     CONDEMNED,
@@ -290,6 +291,14 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
         mine = [version for version in known.by_id.values() if version.id not in kept]
         present = [v for v in mine if v.state != DROPPED]
         order = drop_order(known, [v.id for v in present])
+        what = "what no release uses" if name is None else f"release {name}"
+        holders, _ = dependents(database, order)
+        for version in order:
+            if version in holders:  # not every server refuses to drop what others stand on
+                raise ConflictError(
+                    f"{what} cannot be discarded: {known.by_id[version].physical}: {holders[version]}",
+                    hint="drop or change what depends on it, then run the same command again",
+                )
         statements = drop_statements(database, order)
         drops = [(known.by_id[v], statements.get(v, ())) for v in order]
         drops += [(v, ()) for v in mine if v.state == DROPPED]
@@ -304,7 +313,6 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
         except DdlError as error:
             if error.refused:
                 raise
-            what = "what no release uses" if name is None else f"release {name}"
             raise ConflictError(
                 f"{what} cannot be discarded: {error.message}"
                 + (f" ({error.detail})" if error.detail else ""),
