@@ -247,9 +247,8 @@ def _exactly(source: socket.socket, size: int) -> bytes:
 class Paused:
     """A `Database` before whose n-th use something else happens, as another process would do it."""
 
-    dialect = "postgresql"
-
     def __init__(self, database: Database, at: int, meanwhile: Callable[[], object]) -> None:
+        self.dialect = database.dialect
         self._database, self._left, self._meanwhile = database, at, meanwhile
 
     def _tick(self) -> None:

@@ -20,7 +20,7 @@ CONFIG = """\
 name = "{name}"
 dialect = "{dialect}"
 sources = ["sql"]
-default_schema = "app"
+default_schema = "{schema}"
 
 [targets]
 local = {url}
@@ -40,6 +40,7 @@ class Workshop:
     """
 
     dialect = "postgresql"
+    schema = "app"
 
     def __init__(self, root: Path, url: str, name: str = "shop", more: str = "") -> None:
         self.root = root
@@ -52,7 +53,9 @@ class Workshop:
     def configure(self, name: str | None = None, more: str = "") -> None:
         """Write procver.toml anew."""
         url = json.dumps(self.url, ensure_ascii=False)
-        text = CONFIG.format(name=name or self.name, dialect=self.dialect, url=url, more=more)
+        text = CONFIG.format(
+            name=name or self.name, dialect=self.dialect, schema=self.schema, url=url, more=more
+        )
         (self.root / "procver.toml").write_text(text, "utf-8")
 
     def write(self, **files: str) -> None:

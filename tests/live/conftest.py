@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workshop import Workshop
+from tests.behaviour.conftest import both
+from tests.behaviour.worlds import COUNT, FIND, PostgresqlWorld
 
 TABLES = """
 CREATE SCHEMA app;
@@ -15,26 +16,20 @@ INSERT INTO app.thing VALUES (1, 'anvil', 100), (2, 'bolt', 1), (3, 'crane', 500
 """
 
 THINGS = "CREATE VIEW app.things AS SELECT t.id, t.name FROM app.thing t;\n"
-FIND = """\
-CREATE FUNCTION app.find_things(minimum int) RETURNS SETOF app.things
-LANGUAGE sql STABLE AS $$
-    SELECT v.* FROM app.things v WHERE v.id >= minimum ORDER BY v.id
-$$;
-"""
-COUNT = """\
-CREATE FUNCTION app.count_things() RETURNS bigint
-LANGUAGE plpgsql AS $$
-BEGIN
-    RETURN (SELECT count(*) FROM app.find_things(0));
-END $$;
-"""
 ALONE = "CREATE FUNCTION app.alone() RETURNS int LANGUAGE sql AS 'SELECT 42';\n"
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, url: str) -> Workshop:
+def workshop(tmp_path: Path, url: str) -> PostgresqlWorld:
     """A project of a view, two functions above it and one apart, on a database with a table."""
-    made = Workshop(tmp_path / "project", url)
+    made = PostgresqlWorld(tmp_path / "project", url)
     made.sql(TABLES)
     made.write(things=THINGS, find_things=FIND, count_things=COUNT, alone=ALONE)
     return made
+
+
+@pytest.fixture
+def two(workshop: PostgresqlWorld) -> PostgresqlWorld:
+    """Releases 1 and 2, the second over a wider view, both active; what nothing needs goes at once."""
+    both(workshop)
+    return workshop

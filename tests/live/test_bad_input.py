@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -148,21 +147,6 @@ def test_sources_and_lock(workshop: Workshop, case: Case) -> None:
         refused(workshop, "map", "--release", "2", **about)  # type: ignore[arg-type]
 
 
-def test_commands_that_need_no_sources_work_whatever_these_are(workshop: Workshop) -> None:
-    workshop.configure(more=NOW)
-    workshop.publish("1")
-    workshop.write(things="CREATE TABLE nonsense")
-    (workshop.root / "procver.lock").write_text("<<<<<<< HEAD\n")
-    workshop.run("release", "activate", "1")
-    workshop.run("release", "list")
-    workshop.run("why", "app.things_1")
-    workshop.run("gc", "--apply")
-    workshop.run("verify")
-    workshop.sql("DROP FUNCTION app.alone_1()")
-    workshop.run("restore", "app.alone_1")
-    assert workshop.sql("SELECT app.alone_1()") == [(42,)]
-
-
 def test_no_project(workshop: Workshop, tmp_path: Path) -> None:
     (workshop.root / "procver.toml").unlink()
     for words in (
@@ -304,117 +288,6 @@ def test_a_role_of_grants_that_is_missing(workshop: Workshop) -> None:
     ]
 
 
-def test_a_fingerprint_edited_by_hand_into_another(workshop: Workshop) -> None:
-    workshop.publish("1")
-    workshop.run("release", "activate", "1")
-    locked(lambda text: text[:-5] + "0000\n")(workshop)
-    assert workshop.json("lock", "--check", code=1)["added"][0]["version"] == 2
-    for words in (("publish", "-r", "2", "--locked"), ("map", "-r", "2")):
-        refused(
-            workshop, *words, code=4, error="stale-lock", says=("lacks 1 version(s): app.things",),
-            hint=("procver lock", "commit"),
-        )  # fmt: skip
-
-
-def test_a_release_name_used_again(workshop: Workshop) -> None:
-    workshop.publish("1")
-    workshop.write(alone=OTHER)
-    replaced = workshop.run("publish", "-r", "1")
-    assert "it replaces what was published under this name and never activated" in replaced.stdout
-    workshop.run("release", "activate", "1")
-    workshop.write(alone=THIRD)
-    for words in (("plan", "-r", "1"), ("publish", "-r", "1", "--dry-run"), ("publish", "-r", "1")):
-        refused(
-            workshop, *words, code=4, error="conflict",
-            says=("release 1 was already published with other content, and activated",),
-            hint=("under a new release name",),
-        )  # fmt: skip
-    workshop.run("release", "retire", "1")
-    refused(workshop, "publish", "-r", "1", code=4, error="conflict", says=("already published",))
-
-
-UNKNOWN = [
-    (("release", "show", "2026.11.3"), ("no release '2026.11.3'",), ("did you mean 2026.11.2?",)),
-    (("release", "activate", "2026.11.3"), ("no release '2026.11.3'",), ("did you mean 2026.11.2?",)),
-    (("release", "retire", "zzz"), ("no release 'zzz'",), ("procver release list",)),
-    (("release", "discard", "zzz"), ("no release 'zzz'",), ("procver release list",)),
-    (("release", "discard"), ("name a release, or --leftovers",), ("procver release list",)),
-    (("release", "discard", "2026.11.2", "--leftovers"), ("name a release, or --leftovers",), ()),
-    (("release", "diff", "2026.11.2", "zzz"), ("no release 'zzz'",), ("procver release list",)),
-    (("release", "retire", "2026.11.2"), ("never activated",), ("procver release discard 2026.11.2",)),
-    (("release", "retire", "2026.11.2", "-i", "web-9"), ("'web-9' is not on release 2026.11.2",), ("release list",)),
-    (("release", "activate", "2026.11.2", "-i", ""), ("'' cannot be an instance name",), ("web-1",)),
-    (("release", "activate", "2026.11.2", "-i", "a\tb"), ("cannot be an instance name",), ("web-1",)),
-    (("why", "app.thing_1"), ("app.thing_1 is no version",), ("did you mean app.things_1",)),
-    (("why", "what is this"), ("is no name of an object",), ("schema.name",)),
-    (("restore", "app.nix_7"), ("app.nix_7 is no version",), ()),
-    (("restore", "x" * 3000), ("is no version",), ("app.find_things_3",)),
-    (("publish", "-r", ""), ("'' cannot be a release name",), ("printable",)),
-    (("publish", "-r", " x"), ("' x' cannot be a release name",), ("printable",)),
-    (("publish", "--release=-x"), ("'-x' cannot be a release name",), ("printable",)),
-    (("publish", "-r", "a\nb"), ("cannot be a release name",), ("printable",)),
-    (("publish", "-r", "a\x1b[2Jb"), ("'a\\x1b[2Jb' cannot be",), ("printable",)),
-    (("publish", "-r", "r" * 201), ("cannot be a release name",), ("1 to 200",)),
-    (("plan", "-r", "a\nb"), ("cannot be a release name",), ("printable",)),
-    (("map", "-r", "a\nb"), ("cannot be a release name",), ("printable",)),
-    (("lock", "--base", "nowhere"), ("procver.lock at 'nowhere'",), ("git",)),
-    (("embedded", "url"), ("no embedded server",), ("--target embedded:",)),
-    (("init",), ("procver.toml exists already",), ("none of its files",)),
-]  # fmt: skip
-
-
-def test_names_that_mean_nothing(workshop: Workshop) -> None:
-    workshop.publish("2026.11.2")
-    for words, says, hint in UNKNOWN:
-        refused(workshop, *words, code=2, error="usage", says=says, hint=hint)
-
-
-def test_before_anything_was_published(workshop: Workshop) -> None:
-    for words in (
-        ("release", "list"), ("release", "show", "1"), ("release", "activate", "1"), ("gc",), ("gc", "--apply"),
-        ("why", "app.things_1"), ("restore", "app.things_1"), ("verify",), ("release", "discard", "--leftovers"),
-    ):  # fmt: skip
-        refused(
-            workshop, *words, code=2, error="usage",
-            says=("project shop has published nothing to this database",), hint=("procver publish",),
-        )  # fmt: skip
-
-
-def test_a_live_release_is_not_discarded(workshop: Workshop) -> None:
-    workshop.publish("1")
-    workshop.run("release", "activate", "1", "-i", "web-1")
-    refused(
-        workshop, "release", "discard", "1", code=4, error="conflict",
-        says=("release 1 is live on web-1",), hint=("procver release retire 1",),
-    )  # fmt: skip
-
-
-def test_a_discard_that_others_hold_on_to(workshop: Workshop) -> None:
-    workshop.publish("1")
-    workshop.sql("CREATE VIEW app.theirs AS SELECT * FROM app.things_1")
-    refused(
-        workshop, "release", "discard", "1", code=4, error="conflict",
-        says=("release 1 cannot be discarded", "view theirs depends on view things_1"), hint=("depends on it",),
-    )  # fmt: skip
-
-
-def test_a_registry_of_a_newer_procver(workshop: Workshop) -> None:
-    workshop.publish("1")
-    workshop.sql("INSERT INTO procver.upgrade (number, name) VALUES (99, '099_future.sql')")
-    for words in (
-        ("plan",), ("publish", "-r", "2"), ("release", "list"), ("release", "activate", "1"), ("gc", "--apply"),
-        ("verify",), ("why", "app.things_1"), ("restore", "app.things_1"), ("release", "discard", "1"),
-    ):  # fmt: skip
-        refused(
-            workshop,
-            *words,
-            code=4,
-            error="conflict",
-            says=("level 99",),
-            hint=("upgrade procver",),
-        )
-
-
 def test_a_schema_of_our_name_that_is_not_ours(workshop: Workshop) -> None:
     workshop.sql("CREATE SCHEMA procver; CREATE TABLE procver.theirs (n int)")
     for words in (("plan",), ("publish", "-r", "1"), ("gc",)):
@@ -424,26 +297,9 @@ def test_a_schema_of_our_name_that_is_not_ours(workshop: Workshop) -> None:
         )  # fmt: skip
 
 
-def test_gc_while_a_release_is_half_rolled_out(workshop: Workshop) -> None:
-    workshop.configure(more=NOW)
+def test_no_embedded_server(workshop: Workshop) -> None:
     workshop.publish("1")
-    workshop.run("release", "activate", "1", "-i", "web-1")
-    workshop.run("release", "activate", "1", "-i", "web-2")
-    workshop.write(alone=OTHER, things=THINGS.replace("t.name", "t.price"))
-    workshop.publish("2")
-    both = workshop.objects()
-    for _ in range(3):
-        assert workshop.json("gc", "--apply")["condemn"] == []
-    workshop.run("release", "activate", "2", "-i", "web-1")
-    for _ in range(3):
-        assert workshop.json("gc", "--apply")["condemn"] == []
-    # Declared retired too early: web-2 still runs it.
-    assert workshop.json("release", "retire", "1")["kept_by"] == ["web-2"]
-    found = [workshop.json("gc", "--apply") for _ in range(3)]
-    assert [f["dropped"] for f in found] == [0, 0, 0]
-    assert "instance web-2" in json.dumps(found[0]["keep"])
-    assert workshop.objects() == both
-    workshop.run("release", "activate", "2", "-i", "web-2")
-    workshop.run("gc", "--apply")
-    assert workshop.json("gc", "--apply")["dropped"] == 4
-    assert workshop.json("verify")["findings"] == []
+    refused(
+        workshop, "embedded", "url", code=2, error="usage", says=("no embedded server",),
+        hint=("--target embedded:",),
+    )  # fmt: skip

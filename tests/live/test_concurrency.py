@@ -323,21 +323,6 @@ def test_a_discard_in_the_middle_of_what_needs_it(
         bob.check()
 
 
-def test_two_gc_at_once_share_the_work(workshop: Workshop) -> None:
-    workshop.configure(more=GC_NOW)
-    workshop.publish("1")
-    workshop.run("release", "activate", "1")
-    workshop.write(things=WIDER)
-    workshop.publish("2")
-    workshop.run("release", "activate", "2")
-    workshop.run("release", "retire", "1")
-    workshop.run("gc", "--apply")
-    with crew(workshop, 2) as actors:
-        done = together(*(actor.collect for actor in actors))
-        assert sum(each.dropped for each in done) == 3, done
-        actors[0].check()
-
-
 class Caller:
     """An app that calls without pause, and remembers how long the slowest call took.
 

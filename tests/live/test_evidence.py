@@ -187,6 +187,11 @@ def test_where_nothing_is_counted_it_is_said_once_and_keeps_nothing(workshop: Wo
     done = workshop.json("gc", "--apply")
     assert done["dropped"] == 1
     assert done["remarks"] == ["calls of functions are not counted here: track_functions is none"]
+    (event,) = workshop.json("log", "--action", "drop")["events"]
+    assert event["detail"]["evidence"] == (
+        "nothing but its own project's versions depends on it;"
+        " calls of functions are not counted here: track_functions is none"
+    )
 
 
 def test_each_project_keeps_its_own_samples(counted: Workshop, tmp_path: Path) -> None:

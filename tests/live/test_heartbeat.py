@@ -1,4 +1,4 @@
-"""Instances say which release they run: what the registry makes of it, and that it never harms the app."""
+"""Heartbeats over psycopg: they never harm the app, and no drop comes between. What the registry makes of them: tests/behaviour."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -18,227 +18,30 @@ import pytest
 
 from procver import Heartbeat, UsageError, background
 from procver.background import Background
+from tests.behaviour.test_heartbeat import wait_for
+from tests.behaviour.worlds import PostgresqlWorld
 from tests.live.conftest import THINGS
-from tests.workshop import Workshop
 
-GC_NOW = '[gc]\nkeep_releases = 0\ngrace = "0s"\n'
 WIDER = THINGS.replace("t.name", "t.name, t.price")
 
 
 @pytest.fixture
-def shop(workshop: Workshop) -> Workshop:
+def shop(two: PostgresqlWorld) -> PostgresqlWorld:
     """Releases 1 and 2, both active, and everything else collected at once."""
-    workshop.configure(more=GC_NOW)
-    workshop.publish("1")
-    workshop.run("release", "activate", "1")
-    workshop.write(things=WIDER)
-    workshop.publish("2")
-    workshop.run("release", "activate", "2")
-    return workshop
+    return two
 
 
-def beat(shop: Workshop, release: str, instance: str = "web-1", **more: Any) -> None:
-    shop.sql("SELECT procver.beat(%s, %s, %s, %s)", more.get("project", "shop"), release, instance, more.get("leaving", False))  # fmt: skip
-
-
-def age(shop: Workshop, span: str, instance: str = "web-1", release: str | None = None) -> None:
-    """Let everything that is known of an instance be older by an interval."""
-    shop.sql(
-        "UPDATE procver.instance i SET last_seen_at = last_seen_at - %s::interval, declared_at = declared_at - %s::interval,"
-        " left_at = left_at - %s::interval, returned_at = returned_at - %s::interval FROM procver.release r"
-        " WHERE r.id = i.release_id AND i.name = %s AND r.name = coalesce(%s, r.name)",
-        span, span, span, span, instance, release,
-    )  # fmt: skip
-
-
-def rows(shop: Workshop) -> list[tuple[Any, ...]]:
-    """Who is on which release: declared, heard from, left."""
-    return shop.sql(
-        "SELECT i.name, r.name, i.declared_at IS NOT NULL, i.last_seen_at IS NOT NULL, i.left_at IS NOT NULL"
-        " FROM procver.instance i JOIN procver.release r ON r.id = i.release_id ORDER BY 1, 2"
-    )
-
-
-def found(shop: Workshop) -> list[tuple[str, str, list[str]]]:
-    """What verify says of instances."""
-    document = shop.json("verify", code=1)
-    return [(f["rule"], f["object"], f["releases"]) for f in document["findings"]]
-
-
-def test_a_beat_is_one_row_and_moves_with_its_instance(shop: Workshop) -> None:
-    beat(shop, "1")
-    beat(shop, "1")
-    assert rows(shop) == [("web-1", "1", False, True, False)]
-    beat(shop, "2")
-    assert rows(shop) == [("web-1", "1", False, True, False), ("web-1", "2", False, True, False)]
-    listed = shop.json("release", "list")["releases"]
-    assert [[i["moved"] for i in r["instances"]] for r in listed] == [[True], [False]]
-    assert "web-1 (moved on)" in shop.run("release", "list").output
-    age(shop, "16 minutes", release="1")
-    beat(shop, "2")
-    assert rows(shop) == [("web-1", "2", False, True, False)]
-    beat(shop, "2", leaving=True)
-    assert rows(shop) == []
-
-
-def test_declared_and_observed_are_kept_apart(shop: Workshop) -> None:
-    shop.run("release", "activate", "1", "-i", "web-1")
-    assert rows(shop) == [("web-1", "1", True, False, False)]
-    shown = shop.json("release", "list")["releases"][0]["instances"]
-    assert [(i["name"], i["last_seen_at"]) for i in shown] == [("web-1", None)]
-    beat(shop, "1")
-    assert rows(shop) == [("web-1", "1", True, True, False)]
-    beat(shop, "1", leaving=True)
-    assert rows(shop) == [("web-1", "1", True, True, True)]
-    beat(shop, "1")
-    assert rows(shop) == [("web-1", "1", True, True, False)]
-    assert shop.json("release", "activate", "2", "-i", "web-1")["moved_from"] == "1"
-    assert rows(shop) == [("web-1", "1", False, True, False), ("web-1", "2", True, False, False)]
-
-
-def test_a_release_that_still_beats_is_retired_and_kept(shop: Workshop) -> None:
-    beat(shop, "1")
-    done = shop.json("release", "retire", "1")
-    assert (done["state"], done["kept_by"]) == ("live", ["web-1"])
-    assert "kept live by instance web-1" in shop.run("release", "retire", "1").output
-    both = shop.objects()
-    for _ in range(3):
-        assert shop.json("gc", "--apply")["condemn"] == []
-    assert "instance web-1 is on it" in str(shop.json("gc")["keep"])
-    assert "instance web-1" in shop.run("why", "app.things_1").output
-    beat(shop, "1", leaving=True)
-    shop.run("gc", "--apply")
-    assert shop.json("gc", "--apply")["dropped"] == 3
-    assert shop.objects() < both
-
-
-def test_one_that_is_said_to_have_stopped_and_beats_is_believed(shop: Workshop) -> None:
-    shop.run("release", "activate", "1", "-i", "web-1")
-    beat(shop, "1")
-    done = shop.json("release", "retire", "1", "-i", "web-1")
-    assert (done["state"], done["kept_by"]) == ("live", ["web-1"])
-    assert rows(shop) == [("web-1", "1", False, True, False)]
-    assert shop.json("release", "retire", "1", "-i", "web-1") == done, "again changes nothing"
-    beat(shop, "1")
-    assert found(shop) == [("instance-contradictory", "web-1", ["1"])]
-    age(shop, "16 minutes")
-    assert shop.json("release", "retire", "1", "-i", "web-1")["state"] == "retired"
-    assert rows(shop) == []
-    shop.json("release", "retire", "1", "-i", "web-1", code=2)
-
-
-def test_one_that_never_beats_stays_where_it_was_declared(shop: Workshop) -> None:
-    shop.run("release", "activate", "1", "-i", "web-1")
-    shop.run("release", "activate", "2", "-i", "web-2")
-    for name in ("web-1", "web-2"):
-        age(shop, "2 years", name)
-    assert shop.json("verify")["findings"] == [], "where nobody beats, nobody is missed"
-    assert shop.json("release", "retire", "1")["kept_by"] == ["web-1"]
-    for _ in range(3):
-        assert shop.json("gc", "--apply")["condemn"] == []
-    beat(shop, "2", "web-2")
-    assert found(shop) == [("instance-stale", "web-1", ["1"])]
-    assert shop.json("gc", "--apply")["condemn"] == [], "silence is no proof for who never spoke"
-    beat(shop, "2", "web-1")
-    assert found(shop) == [("instance-contradictory", "web-1", ["2", "1"])]
-    age(shop, "1 second", release="1")
-    assert len(shop.json("gc", "--apply")["condemn"]) == 3, "it was heard from elsewhere"
-
-
-def test_a_beating_instance_that_falls_silent_keeps_its_release_for_idle(shop: Workshop) -> None:
-    beat(shop, "1")
-    shop.run("release", "retire", "1")
-    age(shop, "13 days 23 hours")
-    assert shop.json("gc", "--apply")["condemn"] == []
-    age(shop, "1 hour 1 minute")
-    assert len(shop.json("gc", "--apply")["condemn"]) == 3
-    assert shop.json("verify")["findings"] == [], "its release is retired: nobody waits for it"
-
-
-@pytest.mark.parametrize(
-    ("make", "rules"),
-    [
-        (lambda s: beat(s, "2"), []),
-        (lambda s: beat(s, "3"), [("instance-undeclared", "web-1", ["3"])]),
-        (lambda s: (beat(s, "1"), age(s, "15 days")), [("instance-stale", "web-1", ["1"])]),
-        (
-            lambda s: (s.run("release", "activate", "1", "-i", "web-1"), beat(s, "1"), age(s, "15 days")),
-            [("instance-stale", "web-1", ["1"])],
-        ),
-        (
-            lambda s: (s.run("release", "activate", "1", "-i", "web-1"), beat(s, "2")),
-            [("instance-contradictory", "web-1", ["2", "1"])],
-        ),
-        (lambda s: (beat(s, "1"), s.run("release", "activate", "2", "-i", "web-1")), []),
-        (
-            lambda s: (s.run("release", "retire", "1"), beat(s, "1")),
-            [("instance-contradictory", "web-1", ["1"])],
-        ),
-        (
-            lambda s: [beat(s, release) for release in ("1", "2", "1", "2")],
-            [("instance-contradictory", "web-1", ["1", "2"])],
-        ),
-        (lambda s: [beat(s, release) for release in ("1", "2", "1")], []),
-        (
-            lambda s: (beat(s, "1"), beat(s, "1", leaving=True), beat(s, "2"), beat(s, "2", leaving=True),
-                       beat(s, "1"), beat(s, "2"), beat(s, "2")),
-            [],
-        ),
-    ],
-    ids=[
-        "on a live release", "on one that nobody activated", "silent", "declared and silent",
-        "declared elsewhere", "declared elsewhere after its last beat", "on a retired release", "two of one name",
-        "rolled back", "restarted in turn",
-    ],
-)  # fmt: skip
-def test_what_does_not_agree_is_found(
-    shop: Workshop, make: Callable[[Workshop], object], rules: list[tuple[str, str, list[str]]]
-) -> None:
-    shop.write(things=WIDER.replace("price", "price * 2 AS price"))
-    shop.publish("3")
-    make(shop)
-    assert [
-        (f["rule"], f["object"], f["releases"])
-        for f in shop.json("verify", code=1 if rules else 0)["findings"]
-    ] == rules
-    listed = {r["name"]: r["instances"] for r in shop.json("release", "list")["releases"]}
-    for rule, name, releases in rules:
-        assert rule in [
-            rule for i in listed[releases[0]] if i["name"] == name for rule in i["rules"]
-        ]
-        word = rule.removeprefix("instance-")
-        assert f"{name} ({word})" in shop.run("release", "list").output
-        assert f"{rule} {name}: " in shop.run("release", "show", releases[0]).output
-
-
-def test_two_of_one_name_keep_both_releases(shop: Workshop) -> None:
-    for release in ("1", "2", "1", "2"):
-        beat(shop, release)
-    shop.run("release", "retire", "1")
-    assert shop.json("gc", "--apply")["condemn"] == []
-
-
-def test_a_clock_that_jumps_back_loses_no_beat(shop: Workshop) -> None:
-    beat(shop, "1")
-    age(shop, "-3 hours")
-    ((before,),) = shop.sql("SELECT last_seen_at FROM procver.instance")
-    beat(shop, "1")
-    assert shop.sql("SELECT last_seen_at FROM procver.instance") == [(before,)]
-    shop.run("release", "retire", "1")
-    assert shop.json("gc", "--apply")["condemn"] == []
-
-
-def test_a_beat_disturbs_no_publisher(shop: Workshop) -> None:
+def test_a_beat_disturbs_no_publisher(shop: PostgresqlWorld) -> None:
     before = shop.sql("SELECT generation FROM procver.project")
-    beat(shop, "1")
-    beat(shop, "1", leaving=True)
+    shop.beat("1")
+    shop.beat("1", leaving=True)
     assert shop.sql("SELECT generation FROM procver.project") == before
     with psycopg.connect(shop.url) as publisher:
         publisher.execute("SELECT procver.hold(id, generation) FROM procver.project")
         publisher.execute("UPDATE procver.release SET retired_at = NULL")
         started = time.monotonic()
-        beat(shop, "1", "web-7")
-        beat(shop, "1", "web-7")
+        shop.beat("1", "web-7")
+        shop.beat("1", "web-7")
         assert time.monotonic() - started < 2
     with psycopg.connect(shop.url) as app:
         app.execute("SELECT procver.beat('shop', '2', 'slow')")
@@ -247,7 +50,7 @@ def test_a_beat_disturbs_no_publisher(shop: Workshop) -> None:
         shop.run("release", "activate", "4", "-i", "slow")
 
 
-def test_many_beat_move_and_leave_at_once(shop: Workshop) -> None:
+def test_many_beat_move_and_leave_at_once(shop: PostgresqlWorld) -> None:
     """Copies of two names on two releases, all of it old enough to be tidied up each time: nobody stands in another's way."""
     failed: list[object] = []
     start = threading.Barrier(8)
@@ -278,7 +81,7 @@ def test_many_beat_move_and_leave_at_once(shop: Workshop) -> None:
     assert shop.sql(query) == [(0,)]
 
 
-def test_the_app_needs_one_right_alone(shop: Workshop) -> None:
+def test_the_app_needs_one_right_alone(shop: PostgresqlWorld) -> None:
     shop.sql("GRANT USAGE ON SCHEMA procver TO app")
     with psycopg.connect(shop.url, autocommit=True) as connection:
         connection.execute("SET ROLE app")
@@ -296,56 +99,26 @@ def test_the_app_needs_one_right_alone(shop: Workshop) -> None:
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
-    assert rows(shop) == [("web-1", "1", False, True, False)]
+    assert shop.instances() == [("web-1", "1", False, True, False)]
 
 
-def test_a_project_need_not_be_named_where_only_one_has_the_release(shop: Workshop) -> None:
-    beat(shop, "1", project=None)
-    assert len(rows(shop)) == 1
-    shop.sql("INSERT INTO procver.project (name, default_schema) VALUES ('till', 'app')")
-    shop.sql(
-        "INSERT INTO procver.release (project_id, name, number, content) SELECT id, '1', 1, 'x'"
-        " FROM procver.project WHERE name = 'till'"
-    )
-    with pytest.raises(psycopg.Error, match="several projects have a release '1'"):
-        beat(shop, "1", project=None)
-    beat(shop, "1", "web-2", project="till")
-    assert len(rows(shop)) == 2
-
-
-@pytest.mark.parametrize("name", ["", "  ", "a\tb", "a\nb", "\x1b[2J", "x" * 201, None, "\u0085"])
-def test_what_cannot_be_an_instance(shop: Workshop, name: Any) -> None:
+def test_what_cannot_be_an_instance_has_a_state_of_its_own(shop: PostgresqlWorld) -> None:
     with pytest.raises(psycopg.Error, match="cannot be an instance name") as caught:
-        beat(shop, "1", name)
+        shop.beat("1", "a\tb")
     assert caught.value.sqlstate == "PV005"
-    if name is not None:
-        with pytest.raises(UsageError, match="cannot be an instance name"):
-            Heartbeat(lambda: None, "1", name)
-    assert rows(shop) == []
-
-
-@pytest.mark.parametrize(
-    "name", ["'; DROP SCHEMA procver CASCADE; --", "%s %(a)s", "Ąж 💚", '"x"', "x" * 200]
-)
-def test_hostile_names(shop: Workshop, name: str) -> None:
-    with Heartbeat(lambda: psycopg.connect(shop.url), "2", name, project="shop") as heart:
-        wait_for(lambda: rows(shop) == [(name, "2", False, True, False)])
-        assert heart.error is None
-    with pytest.raises(psycopg.Error, match="no release"):
-        beat(shop, name)
 
 
 # A drop and a heartbeat that comes just before it.
 
 
-def waiting(shop: Workshop) -> bool:
+def waiting(shop: PostgresqlWorld) -> bool:
     """Whether somebody listens for a heartbeat that is under way."""
     query = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'procver.instance'::regclass"
     return shop.sql(f"SELECT EXISTS ({query})") == [(True,)]
 
 
 def test_a_beat_between_plan_and_drop_keeps_what_it_needs(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    shop: PostgresqlWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whenever gc talks to the server next, the instance may already have spoken."""
     from procver import collect as collecting
@@ -365,7 +138,7 @@ def test_a_beat_between_plan_and_drop_keeps_what_it_needs(
         )
         try:
             done = collecting.collect(
-                project, Paused(database, at, lambda came=came: came.append(beat(shop, "1")))
+                project, Paused(database, at, lambda came=came: came.append(shop.beat("1")))
             )
         finally:
             database.close()
@@ -379,7 +152,7 @@ def test_a_beat_between_plan_and_drop_keeps_what_it_needs(
         shop.run("gc", "--apply")
         assert shop.objects() == before
         assert not missing or at > 3
-        beat(shop, "1", leaving=True)
+        shop.beat("1", leaving=True)
         shop.run("release", "activate", "1", "--restore")
         shop.run("release", "retire", "1")
         shop.run("gc", "--apply")
@@ -387,7 +160,7 @@ def test_a_beat_between_plan_and_drop_keeps_what_it_needs(
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
-def test_a_drop_waits_for_a_beat_that_is_under_way(shop: Workshop, isolation: str) -> None:
+def test_a_drop_waits_for_a_beat_that_is_under_way(shop: PostgresqlWorld, isolation: str) -> None:
     shop.sql(
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = %L',"
         f" current_database(), '{isolation}'); END $$"
@@ -396,7 +169,7 @@ def test_a_drop_waits_for_a_beat_that_is_under_way(shop: Workshop, isolation: st
     shop.run("gc", "--apply")
     with psycopg.connect(shop.url) as app:
         app.execute("SELECT procver.beat('shop', '1', 'web-1')")
-        assert rows(shop) == [], "nobody can see it yet"
+        assert shop.instances() == [], "nobody can see it yet"
         collecting = shop.start("gc", "--apply", "--json")
         wait_for(lambda: waiting(shop))
         app.commit()
@@ -406,15 +179,15 @@ def test_a_drop_waits_for_a_beat_that_is_under_way(shop: Workshop, isolation: st
     assert {"app.things_1", "app.find_things_1"} <= shop.objects()
 
 
-def test_a_trial_that_begins_to_beat_is_not_discarded(shop: Workshop) -> None:
+def test_a_trial_that_begins_to_beat_is_not_discarded(shop: PostgresqlWorld) -> None:
     shop.write(things=WIDER.replace("price", "price * 2 AS price"))
     shop.publish("3")
-    beat(shop, "3")
+    shop.beat("3")
     assert (
         "release 3 is live on web-1"
         in shop.json("release", "discard", "3", code=4)["error"]["message"]
     )
-    beat(shop, "3", leaving=True)
+    shop.beat("3", leaving=True)
     with psycopg.connect(shop.url) as app:
         app.execute("SELECT procver.beat('shop', '3', 'web-1')")
         discarding = shop.start("release", "discard", "3")
@@ -424,32 +197,25 @@ def test_a_trial_that_begins_to_beat_is_not_discarded(shop: Workshop) -> None:
     assert "app.things_3" in shop.objects()
 
 
-def test_a_trial_that_beats_is_not_replaced(shop: Workshop) -> None:
+def test_a_trial_that_beats_is_not_replaced(shop: PostgresqlWorld) -> None:
     shop.write(things=WIDER.replace("price", "price * 2 AS price"))
     shop.publish("3")
-    beat(shop, "3")
+    shop.beat("3")
     shop.write(things=THINGS)
     refused = shop.publish("3", code=4)["error"]
     assert "runs on web-1" in refused["message"]
-    beat(shop, "3", leaving=True)
+    shop.beat("3", leaving=True)
     with psycopg.connect(shop.url) as app:
         app.execute("SELECT procver.beat('shop', '3', 'web-1')")
         publishing = shop.start("publish", "--release", "3")
         wait_for(lambda: waiting(shop))
         app.commit()
         assert publishing.wait(60) == 4
-    beat(shop, "3", leaving=True)
+    shop.beat("3", leaving=True)
     shop.publish("3")
 
 
 # The class.
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 class Door:
@@ -475,44 +241,44 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=[{}, {"autocommit": True}, {"row_factory": psycopg.rows.dict_row}])
-def door(shop: Workshop, request: pytest.FixtureRequest) -> Iterator[Door]:
+def door(shop: PostgresqlWorld, request: pytest.FixtureRequest) -> Iterator[Door]:
     made = Door(shop.url, **request.param)
     yield made
     for connection in made.made:
         connection.close()
 
 
-def test_a_thread_beats_and_says_goodbye(shop: Workshop, door: Door) -> None:
+def test_a_thread_beats_and_says_goodbye(shop: PostgresqlWorld, door: Door) -> None:
     procs = shop.resolver()
     with Heartbeat(door, procs, "web-1", every=0.02) as heart:
         assert heart.running
-        wait_for(lambda: rows(shop) == [("web-1", "2", False, True, False)])
+        wait_for(lambda: shop.instances() == [("web-1", "2", False, True, False)])
         ((first,),) = shop.sql("SELECT last_seen_at FROM procver.instance")
         wait_for(
             lambda: shop.sql("SELECT last_seen_at > %s FROM procver.instance", first) == [(True,)]
         )
         assert threading.current_thread().name not in {"procver-heartbeat"}
     assert not heart.running
-    assert rows(shop) == []
+    assert shop.instances() == []
     assert len(door.made) == 1
     assert door.made[0].closed
 
 
-def test_one_call(shop: Workshop, door: Door) -> None:
+def test_one_call(shop: PostgresqlWorld, door: Door) -> None:
     heart = Heartbeat(door, "1", project="shop")
     assert heart.beat()
-    assert rows(shop) == [(heart.instance, "1", False, True, False)]
+    assert shop.instances() == [(heart.instance, "1", False, True, False)]
     assert str(os.getpid()) in heart.instance
     assert heart.stop(goodbye=False)
-    assert len(rows(shop)) == 1
+    assert len(shop.instances()) == 1
     assert heart.beat()
     assert heart.stop()
-    assert rows(shop) == []
+    assert shop.instances() == []
     assert heart.stop(), "twice does no harm"
 
 
 def test_failures_are_logged_once_and_it_recovers(
-    shop: Workshop, quick: None, caplog: pytest.LogCaptureFixture
+    shop: PostgresqlWorld, quick: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "procver")
     door = Door(shop.url)
@@ -522,7 +288,7 @@ def test_failures_are_logged_once_and_it_recovers(
         assert heart.failures > 3
         assert "failures in a row" in repr(heart)
         door.open = True
-        wait_for(lambda: len(rows(shop)) == 1)
+        wait_for(lambda: len(shop.instances()) == 1)
         shop.sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -533,7 +299,7 @@ def test_failures_are_logged_once_and_it_recovers(
     assert [level for level, _ in said] == ["WARNING", "INFO", "WARNING", "INFO"], said
     assert "web-1 was not recorded" in said[0][1]
     assert "the door is shut" in said[0][1]
-    assert rows(shop) == []
+    assert shop.instances() == []
 
 
 @pytest.mark.parametrize(
@@ -550,7 +316,7 @@ def test_failures_are_logged_once_and_it_recovers(
     ],
 )  # fmt: skip
 def test_what_cannot_be_recorded_is_said_once(
-    shop: Workshop, caplog: pytest.LogCaptureFixture, quick: None,
+    shop: PostgresqlWorld, caplog: pytest.LogCaptureFixture, quick: None,
     prepare: str, release: str, project: str, says: tuple[str, ...],
 ) -> None:  # fmt: skip
     if prepare:
@@ -564,7 +330,7 @@ def test_what_cannot_be_recorded_is_said_once(
     assert "CONTEXT" not in caplog.text
 
 
-def test_no_permission(shop: Workshop, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_permission(shop: PostgresqlWorld, caplog: pytest.LogCaptureFixture) -> None:
     def connect() -> psycopg.Connection[Any]:
         connection = psycopg.connect(shop.url, autocommit=True)
         connection.execute("SET ROLE app")
@@ -574,7 +340,7 @@ def test_no_permission(shop: Workshop, caplog: pytest.LogCaptureFixture) -> None
     assert "GRANT EXECUTE ON FUNCTION procver.beat" in caplog.text
 
 
-def test_a_server_that_does_not_answer_delays_nothing(shop: Workshop) -> None:
+def test_a_server_that_does_not_answer_delays_nothing(shop: PostgresqlWorld) -> None:
     with psycopg.connect(shop.url) as blocker:
         blocker.execute("LOCK TABLE procver.instance IN ACCESS EXCLUSIVE MODE")
         heart = Heartbeat(Door(shop.url), "1", "web-1", project="shop").start()
@@ -596,7 +362,7 @@ print("ready")
 
 
 @pytest.mark.parametrize("release", ["1", "no such release"])
-def test_the_interpreter_ends_without_waiting(shop: Workshop, release: str) -> None:
+def test_the_interpreter_ends_without_waiting(shop: PostgresqlWorld, release: str) -> None:
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, shop.url, release],
@@ -608,7 +374,7 @@ def test_the_interpreter_ends_without_waiting(shop: Workshop, release: str) -> N
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert time.monotonic() - started < 30
-    assert len(rows(shop)) == (1 if release == "1" else 0)
+    assert len(shop.instances()) == (1 if release == "1" else 0)
 
 
 def _in_child(heart: Heartbeat, pipe: Any) -> None:
@@ -620,10 +386,10 @@ def _in_child(heart: Heartbeat, pipe: Any) -> None:
     pipe.close()
 
 
-def test_a_fork_takes_nothing_over(shop: Workshop) -> None:
+def test_a_fork_takes_nothing_over(shop: PostgresqlWorld) -> None:
     door = Door(shop.url)
     with Heartbeat(door, "1", project="shop", every=0.02) as heart:
-        wait_for(lambda: len(rows(shop)) == 1)
+        wait_for(lambda: len(shop.instances()) == 1)
         context = multiprocessing.get_context("fork")
         mine, theirs = context.Pipe()
         child = context.Process(target=_in_child, args=(heart, theirs))
@@ -632,7 +398,7 @@ def test_a_fork_takes_nothing_over(shop: Workshop) -> None:
         child.join(30)
         assert (running, done) == (False, True)
         assert name != heart.instance, "a child is an instance of its own"
-        assert {row[0] for row in rows(shop)} == {name, heart.instance}
+        assert {row[0] for row in shop.instances()} == {name, heart.instance}
         assert heart.failures == 0
         assert heart.beat(), "the parent's connection still works"
 
@@ -643,13 +409,13 @@ class Switching:
     dialect = "postgresql"
 
 
-def test_it_follows_what_the_app_resolves_with(shop: Workshop) -> None:
+def test_it_follows_what_the_app_resolves_with(shop: PostgresqlWorld) -> None:
     procs = Switching()
     with Heartbeat(Door(shop.url), procs, "web-1", every=0.02):
-        wait_for(lambda: len(rows(shop)) == 1)
+        wait_for(lambda: len(shop.instances()) == 1)
         procs.release = "2"
-        wait_for(lambda: len(rows(shop)) == 2)
-    assert rows(shop) == []
+        wait_for(lambda: len(shop.instances()) == 2)
+    assert shop.instances() == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ The long form and its figures: docs/proof.md.
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import re
 import signal
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -36,15 +34,6 @@ def start(server: Server, *words: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def play(server: Server, *words: str, code: int = 0) -> Any:
-    """Run the proof to its end; return its document."""
-    process = start(server, *words)
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == code, output + errors
-    assert left(server, errors) == [], "it drops its database and role"
-    return json.loads(output)
-
-
 def left(server: Server, said: str) -> list[str]:
     """Return what is left of a run on the server, by what it said of itself."""
     found = re.search("database (rollout_[0-9a-f]+)", said)
@@ -56,49 +45,6 @@ def left(server: Server, said: str) -> list[str]:
             (found[1], found[1]),
         ).fetchall()
     return [name for (name,) in rows]
-
-
-def test_no_call_fails_while_releases_come_and_go(server: Server) -> None:
-    found = play(server, "--releases", "3", "--calls", "2000", "--seed", "101")
-    calls, versions = found["calls"], found["versions"]
-    assert calls["begun"] == calls["right"] >= 2000
-    assert len(calls["by_release"]) == 3
-    assert min(calls["by_instance"].values()) > 0
-    assert found["done"]["channels switched"] > 0
-    assert versions["drop"] > 0
-    assert found["done"]["rolled back"] > 0
-    assert found["problems"] == []
-
-
-def test_no_call_is_lost_under_faults(server: Server) -> None:
-    found = play(
-        server,
-        "--faults",
-        "--collectors",
-        "1",
-        "--releases",
-        "2",
-        "--calls",
-        "6000",
-        "--seed",
-        "150",
-    )
-    calls, faults = found["calls"], found["faults"]
-    assert calls["begun"] == calls["right"] >= 6000
-    assert calls["retries"] > 0
-    assert sum(faults["terminated"].values()) > 0
-    assert faults["network"]["broken"] > 0
-    assert sum(found["commands"]["killed"].values()) > 0
-    assert found["problems"] == []
-
-
-@pytest.mark.parametrize(("how", "what"), [("drop", "failed"), ("alter", "wrong")])
-def test_a_broken_contract_would_be_noticed(server: Server, how: str, what: str) -> None:
-    found = play(server, "--sabotage", how, "--releases", "2", "--calls", "1000000", code=1)
-    assert found["calls"][what] >= 20
-    problem = found["problems"][0]
-    assert problem["what"] == what
-    assert "steady_1" in problem["call"]
 
 
 def test_an_interrupted_proof_leaves_nothing(server: Server) -> None:

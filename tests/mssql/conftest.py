@@ -19,6 +19,8 @@ from procver.known import Known
 from procver.registry import reading
 
 VARIABLE = "PROCVER_TEST_MSSQL_URL"
+TABLES = ("usage", "collection", "event", "instance", "channel", "membership", "release", "version", "project")  # fmt: skip
+"""The registry's tables, in an order in which they can be emptied."""
 
 
 def server_url() -> str:
@@ -44,13 +46,19 @@ class Place:
         url: its target.
     """
 
+    Error = pyodbc.Error
+
     def __init__(self, url: str) -> None:
         self.url = url
         self._admin = self.plain()
 
-    def plain(self, *, autocommit: bool = True) -> Any:
-        """Return a new connection that knows nothing of procver."""
-        return pyodbc.connect(read_target(self.url, pyodbc.drivers()).text, autocommit=autocommit)
+    def plain(self, *, autocommit: bool = True, login: tuple[str, str] | None = None) -> Any:
+        """Return a new connection that knows nothing of procver, made with another login and password if they are given."""
+        text = read_target(self.url, pyodbc.drivers()).text
+        if login is not None:
+            text = re.sub(r"(?i)\bUID=[^;]*", f"UID={login[0]}", text)
+            text = re.sub(r"(?i)\bPWD=[^;]*", f"PWD={login[1]}", text)
+        return pyodbc.connect(text, autocommit=autocommit)
 
     def sql(self, batch: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Run a batch and return the rows of its last result."""
@@ -89,17 +97,7 @@ class Place:
 
     def clear(self) -> None:
         """Drop all that a test made, and empty the registry."""
-        tables = (
-            "usage",
-            "collection",
-            "event",
-            "instance",
-            "channel",
-            "membership",
-            "release",
-            "version",
-        )
-        for table in (*tables, "project"):
+        for table in TABLES:
             self.sql(f"DELETE FROM procver.{table}")
         self.sql("DELETE FROM procver.upgrade WHERE number > 50")
         for _ in range(10):
@@ -140,7 +138,7 @@ class Place:
         found += [
             f"DROP SCHEMA [{n}]"
             for (n,) in self.sql("SELECT name FROM sys.schemas")
-            if n.startswith("app")
+            if n.startswith(("app", "depot"))
         ]
         return found
 
@@ -176,13 +174,20 @@ def empty() -> Iterator[Place]:
         yield made
 
 
-@pytest.fixture(scope="session")
-def shared() -> Iterator[Place]:
-    """A database with a registry: setting one up takes Babelfish seconds."""
+@contextmanager
+def with_registry() -> Iterator[Place]:
+    """Make a database with a registry: setting one up takes Babelfish seconds."""
     with new_database() as made:
         database = made.open()
         database.install()
         database.close()
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Place]:
+    """A database with a registry, for all tests."""
+    with with_registry() as made:
         yield made
 
 
@@ -217,7 +222,8 @@ def known(database: MssqlDatabase) -> Callable[[], Known]:
 @pytest.fixture
 def shop(tmp_path: Path, place: Place) -> Any:
     """A type, a view, what reads them, and a procedure apart."""
-    from tests.mssql.shop import TABLES, Shop
+    from tests.mssql.shop import Shop
 
-    place.sql(TABLES)
-    return Shop(tmp_path, place)
+    made = Shop(tmp_path, place)
+    made.make()
+    return made

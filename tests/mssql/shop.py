@@ -1,35 +1,13 @@
-"""A T-SQL project on a database of its own, driven by the command line."""
+"""A T-SQL project with what only SQL Server has: table types, session settings, and many ways to write a definition."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from click.testing import CliRunner
-
-from procver import Resolver
-from procver.cli import cli
+from tests.behaviour.worlds import NOW, MssqlWorld, World
 from tests.mssql.conftest import Place
 
-CONFIG = """\
-[project]
-name = "shop"
-dialect = "mssql"
-sources = ["sql"]
-default_schema = "dbo"
-
-[targets]
-local = '{url}'
-
-[gc]
-keep_releases = 0
-grace = "0s"
-"""
-TABLES = """
-CREATE TABLE dbo.Thing (id int NOT NULL PRIMARY KEY, name nvarchar(50) NOT NULL, price int NOT NULL);
-INSERT dbo.Thing (id, name, price) VALUES (1, N'anvil', 100), (2, N'bolt', 1), (3, N'crane', 5000);
-"""
 SOURCES = {
     "Wanted": "CREATE TYPE dbo.Wanted AS TABLE (id int NOT NULL)\nGO\n",
     "vThings": "CREATE VIEW dbo.vThings AS SELECT t.id, t.name FROM dbo.Thing t\nGO\n",
@@ -47,30 +25,31 @@ SOURCES = {
     "spAlone": "CREATE PROC dbo.spAlone AS SELECT 42 AS n -- says: dbo.vThings\n",
 }
 WIDER = SOURCES["vThings"].replace("t.name", "t.name, t.price")
+TABLES = (
+    "CREATE TABLE dbo.Thing (id int NOT NULL PRIMARY KEY, name nvarchar(50) NOT NULL, price int NOT NULL)",
+    "INSERT dbo.Thing (id, name, price) VALUES (1, N'anvil', 100), (2, N'bolt', 1), (3, N'crane', 5000)",
+)
 
 
-class Shop:
-    """A project on a database of its own."""
+class Shop(MssqlWorld):
+    """That project; what nothing needs is dropped by the second run of gc."""
+
+    schema = "dbo"
 
     def __init__(self, root: Path, place: Place) -> None:
-        self.root = root
-        self.place = place
-        (root / "sql").mkdir()
-        (root / "procver.toml").write_text(CONFIG.format(url=place.url), "utf-8")
+        super().__init__(root, place, more=NOW)
+
+    def make(self) -> None:
+        """Write the sources and make the table."""
+        for statement in TABLES:
+            self.sql(statement)
         self.write(**SOURCES)
 
-    def write(self, **sources: str) -> None:
-        for stem, text in sources.items():
-            (self.root / "sql" / f"{stem}.sql").write_text(text, "utf-8")
+    def reach(self, build: Callable[[World], object]) -> None:
+        """Make the state in which ``build`` leaves the new project."""
+        self.make()
+        build(self)
 
-    def run(self, *words: str, code: int = 0) -> Any:
-        result = CliRunner().invoke(cli, [*words, "--json", "-C", str(self.root)])
-        assert result.exit_code == code, (words, result.exit_code, result.output, result.exception)
-        return json.loads(result.stdout)
-
-    def publish(self, release: str) -> dict[str, tuple[str, list[str]]]:
-        done = self.run("publish", "--release", release)
-        return {c["physical"]: (c["reason"], c["because"]) for c in done["create"]}
-
-    def resolver(self) -> Resolver:
-        return Resolver.load(self.root / "procver.map.json")
+    def created(self, release: str) -> dict[str, tuple[str, list[str]]]:
+        """Publish, and return what was created: by physical name, why and because of what."""
+        return {c["physical"]: (c["reason"], c["because"]) for c in self.publish(release)["create"]}

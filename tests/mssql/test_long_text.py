@@ -22,7 +22,7 @@ def test_a_long_definition_comes_back_with_all_it_had(shop: Shop) -> None:
         + "".join(f"GRANT EXECUTE ON dbo.spLong TO {role}\nGO\n" for role in ROLES)
     )
     shop.publish("1")
-    shop.run("release", "activate", "1")
+    shop.json("release", "activate", "1")
     kept = "SELECT definition, requires, privileges FROM procver.version WHERE leaf = N'spLong_1'"
     before = place.sql(kept)[0]
     assert min(map(len, before)) > 4000
@@ -30,12 +30,12 @@ def test_a_long_definition_comes_back_with_all_it_had(shop: Shop) -> None:
     sent = place.sql(text)
     (shop.root / "sql/spLong.sql").unlink()
     shop.publish("2")
-    shop.run("release", "activate", "2")
-    shop.run("release", "retire", "1")
-    shop.run("gc", "--apply")
-    assert {d["physical"] for d in shop.run("gc", "--apply")["drop"]} == {"dbo.spLong_1"}
-    shop.run("release", "activate", "1", "--restore")
+    shop.json("release", "activate", "2")
+    shop.json("release", "retire", "1")
+    shop.json("gc", "--apply")
+    assert {d["physical"] for d in shop.json("gc", "--apply")["drop"]} == {"dbo.spLong_1"}
+    shop.json("release", "activate", "1", "--restore")
     assert place.sql(text) == sent
     assert place.sql(kept)[0] == before
     assert place.sql("EXEC dbo.spLong_1") == [(45,)]
-    assert shop.run("verify")["findings"] == []
+    assert shop.json("verify")["findings"] == []

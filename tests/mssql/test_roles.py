@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from procver.cli import cli
 from procver.dialects.mssql import pyodbc
 from procver.roles import script
+from tests.behaviour.worlds import NOW, MssqlWorld
 from tests.mssql.conftest import Place
-from tests.mssql.shop import CONFIG
 
 PASSWORD = "Procver-Roles-1"
 ROLES = ("publisher", "collector", "app")
@@ -48,9 +48,7 @@ class Firm:
     def __init__(self, root: Path, place: Place) -> None:
         self.root, self.place = root, place
         self.name = place.sql("SELECT DB_NAME()")[0][0]
-        (root / "sql").mkdir(parents=True)
-        text = CONFIG.format(url=place.url).replace('"dbo"', '"app"') + GRANTS
-        (root / "procver.toml").write_text(text, "utf-8")
+        MssqlWorld(root, place, more=NOW + GRANTS)
         self.write(ALONE)
         place.sql("CREATE SCHEMA app")
         place.sql("CREATE TABLE dbo.Thing (id int NOT NULL)")

@@ -17,7 +17,7 @@ def unsigned(document: dict[str, list[dict[str, str]]]) -> list[dict[str, str]]:
 
 
 def test_a_new_version_of_a_signed_procedure_is_reported(shop: Shop) -> None:
-    if shop.place.sql("SELECT CAST(SERVERPROPERTY('Babelfish') AS int)") == [(1,)]:
+    if shop.babelfish:
         pytest.skip("Babelfish signs nothing")
     shop.place.sql(
         "CREATE CERTIFICATE [a {b}] ENCRYPTION BY PASSWORD = N'Pr0cver-test' WITH SUBJECT = N'test'"
@@ -28,7 +28,7 @@ def test_a_new_version_of_a_signed_procedure_is_reported(shop: Shop) -> None:
             "ADD SIGNATURE TO dbo.spAlone_1 BY CERTIFICATE [a {b}] WITH PASSWORD = N'Pr0cver-test'"
         )
         shop.write(spAlone=AGAIN)
-        (remark,) = unsigned(shop.run("publish", "--release", "2"))
+        (remark,) = unsigned(shop.json("publish", "--release", "2"))
         assert remark["hint"].startswith(HINT)
     finally:
         shop.place.sql("DROP PROCEDURE dbo.spAlone_1")
@@ -63,19 +63,19 @@ def test_what_is_signed_is_told_with_the_statement_that_signs_the_next(pretended
     )
     pretended.write(spAlone=AGAIN)
     for words in (("plan",), ("publish", "--release", "2")):
-        (remark,) = unsigned(pretended.run(*words))
+        (remark,) = unsigned(pretended.json(*words))
         assert remark["file"] == "sql/spAlone.sql"
         assert "dbo.spAlone_1 is signed, and dbo.spAlone_2 will not be" in remark["message"]
         assert remark["hint"].startswith(HINT)
-    assert unsigned(pretended.run("plan")) == [], "nothing is created"
+    assert unsigned(pretended.json("plan")) == [], "nothing is created"
     pretended.place.sql(
         "UPDATE dbo.crypt_properties SET major_id = OBJECT_ID(N'dbo.spAlone_2') WHERE major_id = OBJECT_ID(N'dbo.spAlone_1')"
     )
     pretended.write(spAlone=AGAIN.replace("43", "44") + SIGN)
-    assert unsigned(pretended.run("plan")) == [], "the source signs it"
+    assert unsigned(pretended.json("plan")) == [], "the source signs it"
 
 
 def test_babelfish_is_not_asked(shop: Shop) -> None:
-    assert shop.run("plan")["remarks"] == []
-    if shop.place.sql("SELECT CAST(SERVERPROPERTY('Babelfish') AS int)") == [(1,)]:
+    assert shop.json("plan")["remarks"] == []
+    if shop.babelfish:
         assert mssql._queries("babelfish")["signatures"] == ""

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+from tests.behaviour.worlds import NOW
 from tests.mssql.shop import SOURCES, Shop
 
 
 def test_a_source_in_another_case_is_published_as_what_it_was(shop: Shop) -> None:
     shop.publish("1")
-    shop.run("release", "activate", "1")
+    shop.json("release", "activate", "1")
     louder = SOURCES["spAlone"].replace("dbo.spAlone", "DBO.SPALONE")
     shop.write(spAlone=louder)
-    done = shop.run("publish", "--release", "2")
+    done = shop.json("publish", "--release", "2")
     assert (done["create"], done["cosmetic"]) == ([], ["dbo.spAlone"])
     shop.write(spAlone=louder.replace("42", "43"))
-    assert shop.publish("3") == {"dbo.spAlone_2": ("changed", [])}
+    assert shop.created("3") == {"dbo.spAlone_2": ("changed", [])}
     assert shop.place.sql("EXEC dbo.spAlone_2") == [(43,)]
     assert shop.resolver()["dbo.spalone"] == "dbo.spAlone_2"
     # A pin, a name on the command line, a pattern of [grants].
-    config = (shop.root / "procver.toml").read_text()
-    assert config.endswith('grace = "0s"\n')
-    config += "pins = ['DBO.spALONE_1', 'dbo.nothing_1']\n[grants]\n'DBO.SPALONE' = { execute = ['app_reader'] }\n"
-    (shop.root / "procver.toml").write_text(config)
-    shop.run("release", "discard", "2")
-    shop.run("release", "activate", "3")
-    shop.run("release", "retire", "1")
-    shop.run("gc", "--apply")
-    shown = shop.run("gc", "--apply")
+    pins = "pins = ['DBO.spALONE_1', 'dbo.nothing_1']\n"
+    shop.configure(more=NOW + pins + "[grants]\n'DBO.SPALONE' = { execute = ['app_reader'] }\n")
+    shop.json("release", "discard", "2")
+    shop.json("release", "activate", "3")
+    shop.json("release", "retire", "1")
+    shop.json("gc", "--apply")
+    shown = shop.json("gc", "--apply")
     assert (shown["dropped"], shown["strays"]) == (0, ["dbo.nothing_1"])
-    why = shop.run("why", "DBO.SPALONE_1")
+    why = shop.json("why", "DBO.SPALONE_1")
     assert (why["physical"], why["because"]) == (
         "dbo.spAlone_1",
         [["[gc] pins", "dbo.spAlone_1"]],
@@ -52,6 +51,6 @@ def test_a_definition_without_a_schema_goes_into_the_projects(shop: Shop) -> Non
         bare="CREATE PROC bare AS SELECT 7 AS n\nGO\nGRANT EXECUTE ON bare TO public\nGO\n",
         kind="CREATE TYPE kind AS TABLE (id int NOT NULL)\n",
     )
-    assert set(shop.publish("1")) == {"app.bare_1", "app.kind_1"}
+    assert set(shop.created("1")) == {"app.bare_1", "app.kind_1"}
     assert shop.place.sql("EXEC app.bare_1") == [(7,)]
     assert shop.place.objects() == {"app.bare_1", "app.kind_1"}

@@ -1,0 +1,126 @@
+"""From source to published version to mapping to gc, and back."""
+
+from __future__ import annotations
+
+from tests.behaviour.worlds import FIRST, GONE, NEW, NOW, OLD, World
+
+
+def test_a_changed_view_versions_what_reads_it_and_nothing_else(world: World) -> None:
+    first = world.publish("1")
+    assert {c["physical"]: c["reason"] for c in first["create"]} == dict.fromkeys(FIRST, "new")
+    old = world.resolver()
+    world.widen()
+    second = world.publish("2")
+    assert {c["physical"]: (c["reason"], c["because"]) for c in second["create"]} == {
+        "app.things_2": ("changed", []),
+        "app.find_things_2": ("dependency", ["app.things"]),
+        "app.count_things_2": ("dependency", ["app.find_things"]),
+    }
+    assert second["reuse"] == 1
+    new = world.resolver()
+    assert old["app.find_things"] == "app.find_things_1"
+    assert new["find_things"] == "app.find_things_2"
+    assert world.call(old["app.find_things"], 2) == OLD
+    assert world.call(new["app.find_things"], 2) == NEW
+    assert world.call(old["count_things"]) == world.call(new["count_things"]) == [(3,)]
+
+
+def test_publishing_again_changes_nothing(world: World) -> None:
+    world.publish("1")
+    before = world.look()
+    again = world.publish("1")
+    assert again["create"] == []
+    assert again["reuse"] == 4
+    assert world.look() == before
+
+
+def test_earlier_content_gets_its_earlier_number_back(world: World) -> None:
+    world.publish("1")
+    world.widen()
+    world.publish("2")
+    world.narrow()
+    third = world.publish("3")
+    assert third["create"] == []
+    assert world.resolver()["app.things"] == "app.things_1"
+
+
+def test_comments_and_layout_make_no_version(world: World) -> None:
+    world.publish("1")
+    world.write(
+        things="-- wider comment\ncreate   view app.things as\n\tSELECT t.id,t.name\r\nFROM app.thing t\n"
+    )
+    assert world.publish("2")["create"] == []
+    assert world.publish("2")["cosmetic"] == ["app.things"]
+
+
+def test_gc_takes_what_only_the_retired_release_used_and_it_comes_back(world: World) -> None:
+    world.configure(more=NOW)
+    world.publish("1")
+    world.run("release", "activate", "1")
+    world.widen()
+    world.publish("2")
+    world.run("release", "activate", "2")
+    both = world.objects()
+    assert world.json("gc", "--apply")["condemn"] == []
+    world.run("release", "retire", "1")
+    shown = world.json("gc")
+    assert {c["physical"] for c in shown["condemn"]} == GONE
+    world.run("gc", "--apply")
+    assert world.objects() == both, "the run that condemns never drops"
+    done = world.json("gc", "--apply")
+    assert done["dropped"] == 3
+    assert world.objects() == {
+        "app.things_2", "app.find_things_2", "app.count_things_2", "app.alone_1",
+    }  # fmt: skip
+    assert world.json("verify")["findings"] == []
+    refused = world.json("release", "activate", "1", code=4)
+    assert "--restore" in refused["error"]["hint"]
+    world.run("release", "activate", "1", "--restore")
+    assert world.objects() == both
+    assert world.call("app.find_things_1", 2) == OLD
+    assert world.json("verify")["findings"] == []
+
+
+def test_drift_is_found(world: World) -> None:
+    with world.user() as app:
+        world.publish("1")
+        world.allow(app.name, "app.things_1", "app.count_things_1")
+        world.widen()
+        world.publish("2")
+        world.run("release", "activate", "2")
+        world.run("release", "discard", "1")
+        assert world.json("verify")["findings"] == []
+        world.forbid(app.name, "app.count_things_2")
+        world.drop("app.alone_1")
+        world.sql(world.constant("app.alone_1", 7))
+        found = {(f["object"], f["rule"]) for f in world.json("verify", code=1)["findings"]}
+        assert found == {("app.alone_1", "altered"), ("app.count_things_2", "grant-lost")}
+        world.drop("app.count_things_2")
+        found = {(f["object"], f["rule"]) for f in world.json("verify", code=1)["findings"]}
+        assert found == {("app.alone_1", "altered"), ("app.count_things_2", "missing")}
+        world.run("restore", "app.count_things_2")
+        found = {(f["object"], f["rule"]) for f in world.json("verify", code=1)["findings"]}
+        assert found == {("app.alone_1", "altered")}
+
+
+def test_a_foreign_object_is_in_the_way(world: World) -> None:
+    world.sql(world.constant("app.alone_1", 7))
+    before = world.look()
+    for words in (("plan",), ("publish", "--release", "1")):
+        refused = world.json(*words, code=4)["error"]
+        assert "app.alone_1" in refused["message"]
+        assert refused["hint"]
+        assert world.look() == before
+    assert world.call("app.alone_1") == [(7,)]
+
+
+def test_a_statement_that_the_server_refuses_leaves_no_release(world: World) -> None:
+    world.write(zebra="-- one\nCREATE VIEW app.zebra AS\nSELECT t.nope FROM app.thing t\n")
+    refused = world.json("publish", "--release", "1", code=3)["error"]
+    assert "sql/zebra.sql:" in refused["message"]
+    assert "nope" in refused["message"]
+    world.remove("zebra")
+    (world.root / "procver.lock").unlink()
+    done = world.publish("1")
+    assert len(done["create"]) + done["reuse"] == 4
+    assert [r["name"] for r in world.json("release", "list")["releases"]] == ["1"]
