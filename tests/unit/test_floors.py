@@ -108,3 +108,16 @@ def test_each_driver_has_one_importer() -> None:
             if allowed is not None and place not in allowed:
                 wrong.append(f"{place} imports {name}")
     assert wrong == []
+
+
+def test_no_use_case_asks_which_dialect_it_is_on() -> None:
+    rows = [row for row in ROWS[RANK["obstacles"] : RANK["demo"]] for row in row]
+    assert {"publish", "collect", "verify"} <= set(rows)
+    wrong = []
+    for row in rows:
+        for node in ast.walk(ast.parse((PACKAGE / f"{row}.py").read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in ("dialect", "babelfish", "flavour"):
+                wrong.append(f"{row}.py:{node.lineno} asks for {node.attr}")
+            if isinstance(node, ast.Constant) and node.value in ("postgresql", "mssql"):
+                wrong.append(f"{row}.py:{node.lineno} names {node.value}")
+    assert wrong == []
