@@ -237,7 +237,7 @@ def test_a_discard_that_others_hold_on_to(first: World) -> None:
     first.sql("CREATE VIEW app.theirs AS SELECT t.id FROM app.things_1 t")
     refused(
         first, "release", "discard", "1", code=4, error="conflict",
-        says=("release 1 cannot be discarded: app.things_1: ", "app.theirs depends on it"), hint=("depends on it",),
+        says=("release 1 cannot be discarded: app.things_1: ", "view app.theirs"), hint=("depends on it",),
     )  # fmt: skip
     assert len(first.sql("SELECT id FROM app.theirs")) == 3
 

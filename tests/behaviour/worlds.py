@@ -288,7 +288,7 @@ class PostgresqlWorld(World):
     def privileges(self) -> set[tuple[Any, ...]]:
         return set(
             self.sql(
-                "SELECT specific_name, grantee, privilege_type, is_grantable FROM information_schema.routine_privileges"
+                "SELECT routine_name, grantee, privilege_type, is_grantable FROM information_schema.routine_privileges"
                 " WHERE routine_name LIKE '%\\_1' UNION ALL"
                 " SELECT table_name, grantee, privilege_type, is_grantable FROM information_schema.table_privileges"
                 " WHERE table_name LIKE '%\\_1'"
