@@ -308,8 +308,10 @@ CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN (
                    NCHAR(13), N' '), NCHAR(10), N' '), NCHAR(9), N' '),
                    N' ', NCHAR(1) + NCHAR(2)), NCHAR(2) + NCHAR(1), N''), NCHAR(1) + NCHAR(2), N' '),
                N'|', m.uses_quoted_identifier, m.uses_ansi_nulls, m.is_schema_bound, m.is_recompiled, N'|',
-               CASE m.execute_as_principal_id WHEN -2 THEN N'OWNER'
-                    ELSE USER_NAME(m.execute_as_principal_id) END COLLATE Latin1_General_100_BIN2) AS nvarchar(max))) AS digest
+               CASE WHEN m.execute_as_principal_id = -2 THEN N'OWNER'
+                    -- To Babelfish, USER_NAME(NULL) is whoever asks.
+                    WHEN m.execute_as_principal_id IS NOT NULL
+                    THEN USER_NAME(m.execute_as_principal_id) END COLLATE Latin1_General_100_BIN2) AS nvarchar(max))) AS digest
     FROM procver.parts(@work) p
     JOIN sys.sql_modules m ON m.object_id = p.object_id
     WHERE m.definition IS NOT NULL
