@@ -146,11 +146,17 @@ class MssqlDatabase:
 
     def _level(self) -> int:
         newest = registry.upgrades(self.dialect)[-1].number
-        there, occupied = self._send(
+        there, occupied, readable = self._send(
             "SELECT OBJECT_ID(N'procver.upgrade'), (SELECT COUNT(*) FROM sys.objects"
-            " WHERE schema_id = SCHEMA_ID(N'procver') AND name <> N'upgrade' AND parent_object_id = 0)"
+            " WHERE schema_id = SCHEMA_ID(N'procver') AND name <> N'upgrade' AND parent_object_id = 0),"
+            " CASE WHEN SCHEMA_ID(N'procver') IS NULL THEN 1 ELSE HAS_PERMS_BY_NAME(N'procver', 'SCHEMA', 'SELECT') END"
         )[0]
         if there is None:
+            if readable == 0:
+                raise DatabaseError(
+                    "this login may not read the registry, the schema procver",
+                    hint="grant it SELECT there, or use another one: `procver init --roles` writes a script",
+                )
             if occupied:
                 raise ConflictError(
                     "the schema procver exists in this database, and procver did not make it",

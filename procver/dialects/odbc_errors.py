@@ -40,6 +40,13 @@ _PIECE = re.compile(
 _PLACE = re.compile(r" at line (\d+) and character position (\d+)")
 
 _LOGIN = "check user and password of the target"
+_DATABASE = "create the database first, or correct its name in the target"
+_MOMENT = "the server is busy or wakes up: try again in a moment"
+_DRIVER = (
+    "leave the driver out of the target, and procver takes the best one installed; or install the one named:"
+    ' pip install "procver[mssql]" brings Microsoft\'s'
+)
+_KERBEROS = "name user and password in the target, or get a Kerberos ticket first (kinit)"
 _ROLES = "; `procver init --roles` writes a script with what each role needs"
 _CREATE = (
     "let the login that publishes have CREATE on this database and ALTER on the schema: a member of db_ddladmin has both"
@@ -69,7 +76,12 @@ HINTS = {
     978: "publish to the primary: this is a readable secondary",
     976: "publish to the primary: this replica cannot be read",
     942: "the database is offline: bring it online, then run the same command again",
-    4060: "create the database first, or correct its name in the target",
+    2714: "rename what has this name, or let this login see it (VIEW DEFINITION) if procver made it",
+    4060: _DATABASE,
+    5064: "the database is in single-user mode: wait until that session ends, then run the same command again",
+    40197: _MOMENT,
+    40501: _MOMENT,
+    40613: _MOMENT,
     4064: "give the login a default database it may open",
     18456: _LOGIN,
     18452: "the server takes no Windows login from here: name user and password in the target",
@@ -80,6 +92,14 @@ HINTS = {
 }
 _HINT_WORDS = (
     ("password authentication failed", _LOGIN),
+    ("Can't open lib", _DRIVER),
+    ("no default driver specified", _DRIVER),
+    ('database "', _DATABASE),
+    ("No credentials were supplied", _KERBEROS),
+    ("Cannot generate SSPI context", _KERBEROS),
+    ("Encryption not supported", "say encrypt=no in the target, if the network is yours; or let the server encrypt"),
+    ("permission denied for schema", _CREATE),
+    ("permission denied for database", _CREATE),
     ("permission denied", "grant this login what it lacks, or publish with one that has it"),
     ("depend on it", "drop or change what depends on it first"),
     ("read-only transaction", "publish to the primary: a standby cannot be written to"),

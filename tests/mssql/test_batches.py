@@ -285,7 +285,7 @@ def test_round_trips_of_a_read_do_not_grow_with_its_rows() -> None:
 
 
 def test_the_registry_is_made_in_one_transaction() -> None:
-    wire = Wire({"SELECT OBJECT_ID": [[(None, 0)], [(None, 0)]]})
+    wire = Wire({"SELECT OBJECT_ID": [[(None, 0, 1)], [(None, 0, 1)]]})
     assert database(wire).install()
     sent = [text.split("\n", 1)[0] for text in wire.sent]
     assert sent[1].endswith("BEGIN TRANSACTION")
@@ -299,8 +299,8 @@ def test_the_registry_is_made_in_one_transaction() -> None:
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
-        ({"SELECT OBJECT_ID": [[(None, 3)]]}, "procver did not make it"),
-        ({"SELECT OBJECT_ID": [[(5, 9)]], "SELECT MAX(number)": [[(99,)]]}, "level 99"),
+        ({"SELECT OBJECT_ID": [[(None, 3, 1)]]}, "procver did not make it"),
+        ({"SELECT OBJECT_ID": [[(5, 9, 1)]], "SELECT MAX(number)": [[(99,)]]}, "level 99"),
     ],
 )
 def test_a_schema_that_is_not_ours_is_left_alone(answers: dict[str, Any], words: str) -> None:
@@ -311,7 +311,7 @@ def test_a_schema_that_is_not_ours_is_left_alone(answers: dict[str, Any], words:
 
 
 def test_nothing_is_made_where_only_reading_is_wanted() -> None:
-    wire = Wire({"SELECT OBJECT_ID": [[(None, 0)]]})
+    wire = Wire({"SELECT OBJECT_ID": [[(None, 0, 1)]]})
     assert not database(wire).install(create=False)
     assert len(wire.sent) == 1
 
