@@ -65,6 +65,13 @@ def verify(project: Project, database: Database) -> list[Finding]:
         if version.id not in state:  # others kept writing, and took it back
             continue
         before, now, given, given_now = state[version.id]
+        if before is not None and now is None:
+            message = (
+                "its definition cannot be read: something else has taken its name, or this login may not see it"
+                " (VIEW DEFINITION)"
+            )
+            findings.append(Finding("unreadable", version.physical, message, releases))
+            continue
         # Another major version of the server may put the same definition into other words.
         if before != now and str(before).split(":")[0] == str(now).split(":")[0]:
             message = (

@@ -602,3 +602,17 @@ def test_a_database_that_compares_with_case(empty: Place, tmp_path: Path) -> Non
         )
         server.sql(f"DROP DATABASE {name}")
         server.close()
+
+
+def test_what_has_taken_a_versions_name(published: Yard) -> None:
+    """Of another kind it is no version, whatever it is called."""
+    published.sql("DROP PROCEDURE app.alone_1")
+    published.sql("CREATE FUNCTION app.alone_1() RETURNS int AS BEGIN RETURN 42 END")
+    try:
+        (found,) = published.json("verify", code=1)["findings"]
+        assert (found["rule"], found["object"]) == ("unreadable", "app.alone_1")
+        assert "something else has taken its name" in found["message"]
+    finally:
+        published.sql("DROP FUNCTION app.alone_1")
+        published.sql(ALONE.replace("alone", "alone_1"))
+    assert published.json("verify")["findings"] == []
