@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from procver import registry
-from procver.dialects import PATIENCE, Call, Database, Ddl, DdlError, Row, Unit
+from procver.dialects import PATIENCE, Call, Database, Ddl, DdlError, Row, Unit, babelfish
 from procver.dialects.odbc import Target, read_target
 from procver.dialects.odbc_errors import STALE, Failures, failures
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
@@ -47,11 +47,6 @@ LOGIN_TIMEOUT = 10
 
 _CLOUD = {5, 6, 8, 9, 11, 12}
 """Editions (SERVERPROPERTY('EngineEdition')) that are always current, whatever version they name."""
-
-_TYPE_GRANT = re.compile(
-    r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:GRANT|DENY|REVOKE)\b[^;]*?\bON\s+TYPE\s*::",
-    re.IGNORECASE | re.DOTALL,
-)
 
 _ON = "SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON;"
 _ROLLBACK = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; " + _ON
@@ -245,7 +240,7 @@ class MssqlDatabase:
             carried: list[Any] = []
             for step in unit.steps:
                 if isinstance(step, Ddl):
-                    if self.server.babelfish and _TYPE_GRANT.match(step.sql):
+                    if self.server.babelfish and babelfish.TYPE_GRANT.match(step.sql):
                         _logger.warning("left out, Babelfish has no grants on types: %s", step.sql)
                     else:
                         self._send(step.sql)
@@ -334,6 +329,8 @@ class MssqlDatabase:
 
     def _ask(self, query: str, argument: Any) -> list[Row]:
         """Run a statement of the registry with its one JSON argument."""
+        if self.server.babelfish:
+            babelfish.refuse_escaped(argument)
         return self._rows(
             query, json.dumps({} if argument is None else argument, ensure_ascii=False)
         )

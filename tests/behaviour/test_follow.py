@@ -112,6 +112,12 @@ def test_what_a_channel_cannot_be(shop: World) -> None:
 
 def test_hostile_channels(shop: World) -> None:
     for name in ("Ąж 💚", "'; DROP SCHEMA procver CASCADE; --", "%s %(a)s ?", '"x"', "x" * 200):
+        if shop.babelfish and '"' in name:  # its JSON functions do not undo escapes
+            refused(
+                shop, "release", "channel", name, "2", code=2, error="usage",
+                says=("Babelfish cannot hold the name",), hint=("choose a name without them",),
+            )  # fmt: skip
+            continue
         point(shop, "2", name)
         connection = shop.connect(autocommit=False)
         procs = Resolver.follow(connection, name)

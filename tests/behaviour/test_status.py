@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.behaviour.worlds import NOW, World
+from tests.cli.untouched import refused
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -190,6 +191,16 @@ def test_instances_by_release(left: World) -> None:
 
 def test_labels_are_escaped(world: World) -> None:
     name = 'shop "new" \\ 1'
+    if world.babelfish:  # its JSON functions do not undo escapes
+        world.publish("plain")
+        for release in ('r"1', "r\\1"):
+            refused(
+                world, "publish", "-r", release, code=2, error="usage",
+                says=("Babelfish cannot hold the name",), hint=("choose a name without them",),
+            )  # fmt: skip
+        world.run("release", "activate", "plain", "--instance", "web 'x'")
+        assert metrics(world)["instances release=plain state=living"] == 1
+        return
     text = (world.root / "procver.toml").read_text("utf-8").replace('"shop"', f"'{name}'")
     (world.root / "procver.toml").write_text(text, "utf-8")
     world.publish('r"1\\n')
