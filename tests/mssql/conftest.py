@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -153,7 +154,14 @@ def new_database() -> Iterator[Place]:
     url = server_url()
     name = f"procver_{uuid.uuid4().hex[:12]}"
     server = Place(for_database(url, "master"))
-    server.sql(f"CREATE DATABASE {name}")
+    for attempt in range(10):
+        try:
+            server.sql(f"CREATE DATABASE {name}")
+            break
+        except pyodbc.Error as error:  # Babelfish, while another session makes one
+            if attempt == 9 or "concurrently updated" not in str(error):
+                raise
+            time.sleep(1)
     made = Place(for_database(url, name))
     try:
         yield made
