@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.behaviour.conftest import both
+from tests.behaviour.conftest import both, one_by_the_other
 from tests.behaviour.worlds import COUNT, FIND, PostgresqlWorld
 
 TABLES = """
@@ -32,4 +32,11 @@ def workshop(tmp_path: Path, url: str) -> PostgresqlWorld:
 def two(workshop: PostgresqlWorld) -> PostgresqlWorld:
     """Releases 1 and 2, the second over a wider view, both active; what nothing needs goes at once."""
     both(workshop)
+    return workshop
+
+
+@pytest.fixture
+def replaced(workshop: PostgresqlWorld) -> PostgresqlWorld:
+    """Release 2 in place of 1, which is retired; what only that needed is condemned."""
+    one_by_the_other(workshop)
     return workshop

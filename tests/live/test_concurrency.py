@@ -393,23 +393,15 @@ def test_neither_publish_nor_gc_waits_for_readers_of_live_versions(workshop: Wor
 
 
 def test_gc_lets_go_of_what_a_transaction_still_reads(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    replaced: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waits for a short while, several times, goes on with the rest, and says what it left."""
     monkeypatch.setattr(postgresql, "PATIENCE", 3)
-    workshop.configure(more=GC_NOW)
-    workshop.publish("1")
-    workshop.run("release", "activate", "1")
-    workshop.write(things=WIDER)
-    workshop.publish("2")
-    workshop.run("release", "activate", "2")
-    workshop.run("release", "retire", "1")
-    workshop.run("gc", "--apply")
     with (
-        crew(workshop, 1, lock_timeout=0.2) as (actor,),
-        psycopg.connect(workshop.url) as reader,
-        Caller(workshop.url, "SELECT * FROM app.find_things_2(2)", NEW) as live,
-        Caller(workshop.url, "SELECT count(*) FROM app.things_1", [(3,)]) as late,
+        crew(replaced, 1, lock_timeout=0.2) as (actor,),
+        psycopg.connect(replaced.url) as reader,
+        Caller(replaced.url, "SELECT * FROM app.find_things_2(2)", NEW) as live,
+        Caller(replaced.url, "SELECT count(*) FROM app.things_1", [(3,)]) as late,
     ):
         assert len(reader.execute("SELECT * FROM app.things_1").fetchall()) == 3
         give_up = threading.Timer(15, reader.close)  # fail rather than hang
@@ -422,16 +414,16 @@ def test_gc_lets_go_of_what_a_transaction_still_reads(
         kept = {keep.version.physical: keep.because for keep in done.keep if keep.evidence}
         assert list(kept) == ["app.things_1"]
         assert "lock timeout" in kept["app.things_1"][0]
-        assert "app.things_1" in workshop.objects()
+        assert "app.things_1" in replaced.objects()
         reader.rollback()
         assert live.wrong == late.wrong == []
         assert live.slowest < 1.0, "a live version was blocked"
         assert late.slowest < 1.0, "a call queued behind the drop for longer than its lock timeout"
         assert late.calls > 5
-    with actor_at(workshop) as actor:
+    with actor_at(replaced) as actor:
         # It stayed condemned: a reader that comes by does not start its grace anew.
         assert actor.collect().dropped == 1
-        assert "app.things_1" not in workshop.objects()
+        assert "app.things_1" not in replaced.objects()
         actor.check()
 
 
