@@ -73,6 +73,7 @@ def schemas(url: str) -> set[str]:
         return {name for (name,) in connection.execute("SELECT nspname FROM pg_namespace")}
 
 
+@pytest.mark.slow
 def test_it_needs_nothing_and_leaves_nothing(place: Path) -> None:
     done = run("demo", "--json", place=place)
     document = json.loads(done.stdout)
@@ -109,6 +110,7 @@ def test_a_given_database_is_left_as_it_was(place: Path, url: str) -> None:
     assert nothing_is_left(place)
 
 
+@pytest.mark.slow
 def test_what_is_kept_can_be_played_on(place: Path) -> None:
     kept = place.parent / "kept"
     try:
@@ -132,6 +134,7 @@ def test_what_is_kept_can_be_played_on(place: Path) -> None:
     assert list(place.glob("procver-*")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("own", "number"), [(True, signal.SIGINT), (False, signal.SIGTERM)])
 def test_an_interrupted_demo_leaves_nothing(
     place: Path, url: str, own: bool, number: signal.Signals

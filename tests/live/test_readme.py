@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -33,6 +35,7 @@ def settled(text: str) -> str:
     return re.sub(r"\d+ (s|min) ago", "AGO", text).strip()
 
 
+@pytest.mark.slow
 def test_the_five_minutes(tmp_path: Path) -> None:
     home = tmp_path / "hello"
     home.mkdir()
