@@ -285,11 +285,13 @@ class Server:
 
     def sabotage(self, physical: str, how: str) -> None:
         """Behind procver's back, ``drop`` a version of `steady` that is in use, or ``alter`` what it answers."""
-        self._run(f"DROP FUNCTION {physical}")
+        steps = [f"DROP FUNCTION {physical}"]
         if how == "alter":
-            self._run(
-                f"CREATE FUNCTION {physical}() RETURNS varchar(50) AS BEGIN RETURN 'steady.x' END"
+            text = (
+                f"CREATE FUNCTION {physical}() RETURNS varchar(50) AS BEGIN RETURN ''steady.x'' END"
             )
+            steps.append(f"EXEC(N'{text}')")
+        self._run(f"BEGIN TRANSACTION; {'; '.join(steps)}; COMMIT TRANSACTION")
 
     def drop(self) -> None:
         """Drop the database."""
