@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,10 +15,14 @@ from procver.known import CONDEMNED, PRESENT, Known
 from procver.project.workspace import Project
 from procver.publish import ROUNDS, Progress, sparing
 from procver.registry import writing
+from procver.registry.writing import Goner
 from procver.releases import drop_statements, known_of, policy_of
 
-SLICE = 100
+SLICE = 160
 """Drops sent at once; the limits are looked at in between."""
+
+TOGETHER = 32
+"""Drops in one transaction. If one of them is refused, or meets a lock, each gets a transaction of its own."""
 
 TRIES = 2
 """How often a drop that meets a lock is tried before it is left to the next run."""
@@ -189,7 +194,7 @@ class _Sweep:
         return len(self.dropped), len(self.refused)
 
     def drop(self, known: Known, generation: int, found: Collection) -> None:
-        """Drop what is ripe, each in a transaction of its own, in this order, if no instance speaks up meanwhile.
+        """Drop what is ripe, in short transactions, in this order, if no instance speaks up meanwhile.
 
         What the server refuses is remembered, and stays with all that it needs.
 
@@ -198,35 +203,65 @@ class _Sweep:
         """
         todo = list(found.drop)
         statements = drop_statements(self._database, [drop.version.id for drop in todo])
+        single: set[int] = set()
         while todo:
             some = todo[: self._room()]
             if not some:
                 break
+            groups = list(_together(some, single))
             units = [writing.keep_privileges([drop.version for drop in some])]
-            for drop in some:
+            for group in groups:
                 unit = writing.drop(
-                    drop.version, statements.get(drop.version.id, ()), drop.why, drop.evidence
+                    [
+                        Goner(d.version, statements.get(d.version.id, ()), d.why, d.evidence)
+                        for d in group
+                    ]
                 )
                 units.append(writing.silent(unit, known, found.policy.idle))
-            done = 0
+            committed = gone = 0
             try:
-                for done in self._database.run(known.project_id, generation, units, tries=TRIES):
-                    if done:
-                        self.dropped.append(some[done - 1])
+                for index in self._database.run(known.project_id, generation, units, tries=TRIES):
+                    committed = index + 1
+                    if index:
+                        self.dropped += groups[index - 1]
+                        gone += len(groups[index - 1])
                     if self._progress:
-                        self._progress(len(self.dropped), len(self.dropped) + len(todo) - done)
-                done = len(some)
-            except DdlError as error:
-                refused = error.step.subject
-                self.refused[refused] = f"the server refused to drop it: {error.message}"
-                waits = set(known.closure([refused]))
-                todo = [drop for drop in todo[done:] if drop.version.id not in waits]
-            else:
-                todo = todo[done:]
-            generation += done + 1
+                        self._progress(len(self.dropped), len(self.dropped) + len(todo) - gone)
+                todo = todo[gone:]
+            except StalePlanError:
+                raise
+            except DatabaseError as error:
+                todo = todo[gone:]
+                group = groups[max(committed - 1, 0)]
+                if committed and len(group) > 1:
+                    single.update(drop.version.id for drop in group)
+                elif isinstance(error, DdlError):
+                    refused = error.step.subject
+                    self.refused[refused] = f"the server refused to drop it: {error.message}"
+                    waits = set(known.closure([refused]))
+                    todo = [drop for drop in todo if drop.version.id not in waits]
+                else:
+                    raise
+            generation += committed
         self.remaining = len(todo)
 
     def _room(self) -> int:
         if self._end is not None and time.monotonic() >= self._end:
             return 0
         return SLICE if self._most is None else min(SLICE, self._most - len(self.dropped))
+
+
+def _together(drops: Sequence[Drop], single: Container[int]) -> Iterator[tuple[Drop, ...]]:
+    """Yield drops in groups for one transaction each; those whose ids are in ``single`` alone."""
+    group: list[Drop] = []
+    for drop in drops:
+        alone = drop.version.id in single
+        if group and (alone or len(group) == TOGETHER):
+            yield tuple(group)
+            group = []
+        if alone:
+            yield (drop,)
+        else:
+            group.append(drop)
+    if group:
+        yield tuple(group)

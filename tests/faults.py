@@ -29,6 +29,7 @@ from typing import IO, Any, NoReturn
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from procver import collect
 from procver.cli import main as command_line
 from procver.dialects import PATIENCE as TRIES
 from procver.dialects import Call, Database, Row, Unit
@@ -286,7 +287,7 @@ class Kennel:
     """A process that has imported procver and forks one for each command: ready within milliseconds, and killable.
 
     Args:
-        batch: how many versions its commands create in one transaction.
+        batch: how many versions its commands create, or drop, in one transaction.
     """
 
     def __init__(self, batch: int) -> None:
@@ -339,7 +340,7 @@ def keep(batch: int) -> None:
     """What a `Kennel` does in its process: fork, tell the process id, wait, tell the exit code."""
     for module in PRELOADED:
         importlib.import_module(module)
-    writing.BATCH_OBJECTS = batch
+    writing.BATCH_OBJECTS = collect.TOGETHER = batch
     for line in sys.stdin:
         words, output = json.loads(line)
         pid = os.fork()

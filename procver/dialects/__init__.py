@@ -20,6 +20,10 @@ PATIENCE = 8
 """How often a unit that met a lock or a deadlock is tried, unless said otherwise."""
 
 
+MOMENT = 0.2
+"""Seconds that a unit without patience waits for a lock: less than any server waits before it looks for a deadlock."""
+
+
 class Call(NamedTuple):
     """A named statement of the registry with its one argument, any JSON-able value."""
 
@@ -37,10 +41,14 @@ class Ddl(NamedTuple):
 class Unit(NamedTuple):
     """Steps that commit together, in one short transaction that holds the project.
 
-    ``steps`` may be made as they are taken, but can be taken again: a unit that met a lock is sent anew.
+    Attributes:
+        steps: what to do, in order. They may be made as they are taken, but can be taken again: a unit that met a lock
+            is sent anew.
+        patient: whether it waits for locks that others hold. One that is not gives way after `MOMENT`, once and for all.
     """
 
     steps: Iterable[Call | Ddl]
+    patient: bool = True
 
 
 _LACKING = {"42501", "229", "262", "297", "300", "3701"}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from procver import registry
-from procver.dialects import PATIENCE, Call, Database, Ddl, DdlError, Row, Unit, babelfish
+from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Row, Unit, babelfish
 from procver.dialects.odbc import Target, read_target
 from procver.dialects.odbc_errors import STALE, Failures, failures
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
@@ -219,12 +219,13 @@ class MssqlDatabase:
     ) -> Iterator[int]:
         """See `Database.run`."""
         for index, unit in enumerate(units):
-            for attempt in range(1, tries + 1):
+            most = tries if unit.patient else 1
+            for attempt in range(1, most + 1):
                 try:
                     self._commit(int(project_id), int(generation) + index, unit, index)
                     break
                 except _BusyError as busy:
-                    if attempt == tries:
+                    if attempt == most:
                         raise busy.error from None
                 _pause(attempt)
             yield index
@@ -232,9 +233,12 @@ class MssqlDatabase:
     def _commit(self, project_id: int, expected: int, unit: Unit, index: int) -> None:
         """Run one unit in its transaction."""
         step: Call | Ddl | None = None
+        patience = (
+            self._lock_timeout if unit.patient else min(self._lock_timeout, int(MOMENT * 1000))
+        )
         try:
             self._send(
-                f"SET XACT_ABORT ON; SET LOCK_TIMEOUT {self._lock_timeout}; {_ON} BEGIN TRANSACTION;"
+                f"SET XACT_ABORT ON; SET LOCK_TIMEOUT {patience}; {_ON} BEGIN TRANSACTION;"
                 f" EXEC procver.hold {project_id}, {expected}, {QUEUE_TIMEOUT * 1000:.0f}"
             )
             carried: list[Any] = []

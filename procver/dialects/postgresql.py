@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from procver import registry
-from procver.dialects import PATIENCE, Call, Database, Ddl, DdlError, Row, Unit
+from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Row, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
 
 try:
@@ -206,7 +206,7 @@ class PostgresqlDatabase:
                     continue
                 error = refused.translated(done)
                 tried += 1
-                if refused.error.sqlstate not in _BUSY or tried >= tries:
+                if refused.error.sqlstate not in _BUSY or tried >= tries or not window[0].patient:
                     raise error from None
                 time.sleep(min(5.0, 0.05 * 2**tried) * random.uniform(0.5, 1.5))
 
@@ -243,7 +243,7 @@ class PostgresqlDatabase:
                 for index, unit in enumerate(chain(tuple(window), fresh())):
                     # Each statement must see what others committed while it waited for a lock.
                     send(b"BEGIN ISOLATION LEVEL READ COMMITTED")
-                    hold = Call("hold", self._hold(project_id, generation + index))
+                    hold = Call("hold", self._hold(project_id, generation + index, unit.patient))
                     for steps in _grouped(chain((hold,), unit.steps), group):
                         first = steps[0]
                         if isinstance(first, Call):
@@ -270,12 +270,13 @@ class PostgresqlDatabase:
         for _ in range(settle()):
             yield
 
-    def _hold(self, project_id: int, expected: int) -> dict[str, Any]:
+    def _hold(self, project_id: int, expected: int, patient: bool) -> dict[str, Any]:
+        lock_timeout = self._lock_timeout if patient else min(self._lock_timeout, MOMENT)
         return {
             "project_id": project_id,
             "expected": expected,
             "queue_timeout": f"{QUEUE_TIMEOUT:g}s",
-            "lock_timeout": f"{self._lock_timeout:g}s",
+            "lock_timeout": f"{lock_timeout * 1000:.0f}ms",
             "search_path": self._path,
         }
 

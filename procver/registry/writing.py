@@ -301,14 +301,23 @@ def keep_privileges(versions: Sequence[KnownVersion]) -> Unit:
     return Unit((Call("keep_privileges", {"ids": [version.id for version in versions]}),))
 
 
-def drop(version: KnownVersion, statements: Sequence[str], why: str, evidence: str = "") -> Unit:
-    """Return the unit that drops one version and says why, and on what evidence; its text and privileges stay in the registry."""
-    return Unit(
-        (
-            Call("drop_version", {"id": version.id, "why": why, "evidence": evidence}),
-            *(Ddl(statement, version.id) for statement in statements),
-        )
-    )
+class Goner(NamedTuple):
+    """A version to be dropped: by which statements, why, and on what evidence."""
+
+    version: KnownVersion
+    statements: Sequence[str]
+    why: str
+    evidence: str = ""
+
+
+def drop(goners: Sequence[Goner]) -> Unit:
+    """Return the unit that drops versions, in this order, and says why; their texts and privileges stay in the registry.
+
+    Several together have no patience: while one of them waits for a lock, others may wait for what it holds.
+    """
+    told = [{"id": g.version.id, "why": g.why, "evidence": g.evidence} for g in goners]
+    ddl = (Ddl(statement, g.version.id) for g in goners for statement in g.statements)
+    return Unit((Call("drop_versions", told), *ddl), patient=len(goners) == 1)
 
 
 def condemn(project_id: int, versions: Sequence[KnownVersion]) -> Unit:
@@ -394,7 +403,7 @@ def silent(unit: Unit, known: Known, idle: timedelta) -> Unit:
 
     A heartbeat does not count the generation up, so what is decided on silence has to listen once more.
     """
-    return Unit((*unit.steps, silence(known, idle)))
+    return unit._replace(steps=(*unit.steps, silence(known, idle)))
 
 
 def silence(known: Known, idle: timedelta) -> Call:

@@ -130,7 +130,7 @@ class Scenario(NamedTuple):
 SCENARIOS = {
     "first-publish": Scenario(bare, ("publish", "--release", "1"), 5),
     "second-publish": Scenario(edited, ("publish", "--release", "2"), 3),
-    "gc": Scenario(half_condemned, ("gc", "--apply"), 6, times=2),
+    "gc": Scenario(half_condemned, ("gc", "--apply"), 4, times=2),
     "restore": Scenario(collected, ("release", "activate", "1", "--restore"), 3),
     "discard": Scenario(second_is_published, ("release", "discard", "2"), 1),
 }

@@ -87,7 +87,7 @@ def test_what_a_command_costs(shops: tuple[Workshop, Workshop]) -> None:
         costs = [measured(shop, *words) for shop in shops]
         assert costs[0] == costs[1], words
 
-    # Each drop is a transaction of its own; all of them go down one pipeline.
+    # Some drops at a time make a transaction; all of them go down one pipeline.
     dropped = measured(many, "gc", "--apply")
     assert f"app.fn_{READERS - 1}x_1" not in many.objects()
     for index in range(READERS, 60):
@@ -99,7 +99,7 @@ def test_what_a_command_costs(shops: tuple[Workshop, Workshop]) -> None:
     more = measured(many, "gc", "--apply")
     assert "app.fn_59x_1" not in many.objects()
     assert more.round_trips == dropped.round_trips
-    assert more.statements > dropped.statements + 50
+    assert dropped.statements < more.statements < dropped.statements + 57
 
     # Bringing them back is one pipeline too.
     restored = measured(many, "release", "activate", "2", "--restore")

@@ -199,10 +199,10 @@ def test_a_unit_that_met_a_lock_is_sent_again_whole(monkeypatch: pytest.MonkeyPa
     pauses: list[int] = []
     monkeypatch.setattr(mssql, "_pause", pauses.append)
     wire = Wire({"DROP VIEW": [LOCKED, LOCKED, []]})
-    steps = (Ddl("DROP VIEW [dbo].[v_1]"), Call("drop_version", {"id": 1}))
+    steps = (Ddl("DROP VIEW [dbo].[v_1]"), Call("drop_versions", [{"id": 1}]))
     assert run(wire, [Unit(steps)]) == [0]
     tried = [BEGIN.format(40), "DROP VIEW [dbo].[v_1]", ROLLBACK]
-    done = [BEGIN.format(40), "DROP VIEW [dbo].[v_1]", "drop_version", COMMIT]
+    done = [BEGIN.format(40), "DROP VIEW [dbo].[v_1]", "drop_versions", COMMIT]
     assert wire.sent == [*tried, *tried, *done]
     assert pauses == [1, 2]
 

@@ -103,7 +103,7 @@ def test_asking_writes_nothing_and_a_drop_forgets_its_sample(
     assert place.sql(state) == before
     found = condemned()
     target = found.versions["dbo.spFind", 1]
-    unit = writing.drop(target, ["DROP PROCEDURE dbo.spFind_1"], "test")
+    unit = writing.drop([writing.Goner(target, ["DROP PROCEDURE dbo.spFind_1"], "test")])
     assert list(database.run(found.project_id, found.generation, [unit])) == [0]
     sample(database, "shop")
     assert target.id not in [row[0] for row in place.sql(state)]

@@ -14,7 +14,7 @@ from procver.errors import ConflictError, DatabaseError, FindingsError, StalePla
 from procver.evidence import evidence_against
 from procver.known import Known
 from procver.registry import reading, writing
-from procver.registry.writing import NewVersion
+from procver.registry.writing import Goner, NewVersion
 from procver.resolver import _VERIFY, Resolver
 from tests.mssql.conftest import Place
 from tests.mssql.versions import COUNT, FIND, VIEW, things, version
@@ -115,7 +115,7 @@ def drop_and_restore(database: MssqlDatabase, known: Read, made: NewVersion) -> 
     found = known()
     target = found.versions[made.label, made.number]
     statements = [s for _, s in database.read(Call("drops", {"ids": [target.id]}))[0]]
-    units = [writing.keep_privileges([target]), writing.drop(target, statements, "test")]
+    units = [writing.keep_privileges([target]), writing.drop([Goner(target, statements, "test")])]
     assert list(database.run(found.project_id, found.generation, units)) == [0, 1]
     found = known()
     assert (found.by_id[target.id].state, found.by_id[target.id].found) == ("dropped", False)
@@ -376,7 +376,7 @@ def test_a_version_in_use_is_not_dropped(
     ) == [(True,)]:
         found = known()
         target = found.versions["dbo.vThings", 1]
-        unit = writing.drop(target, ["DROP VIEW [dbo].[vThings_1]"], "test")
+        unit = writing.drop([Goner(target, ["DROP VIEW [dbo].[vThings_1]"], "test")])
         with pytest.raises(DdlError) as refused:
             list(database.run(found.project_id, found.generation, [unit]))
         assert refused.value.step.subject == target.id

@@ -623,17 +623,20 @@ FROM procver.version v
 JOIN @found f ON f.[schema] = v.[schema] AND f.leaf = v.leaf AND f.kind = v.kind
 WHERE f.privileges IS NOT NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 
--- name: drop_version
--- Beside its DROP, with the line for the audit trail.
+-- name: drop_versions
+-- Beside their DROPs, with a line for each in the audit trail.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-DECLARE @id bigint = CAST(JSON_VALUE(@a, '$.id') AS bigint);
+DECLARE @item TABLE (place int NOT NULL PRIMARY KEY, id bigint NOT NULL, why nvarchar(max) NULL, evidence nvarchar(max) NULL);
+INSERT @item SELECT CAST(e.[key] AS int), CAST(JSON_VALUE(e.value, '$.id') AS bigint), JSON_VALUE(e.value, '$.why'),
+                    JSON_VALUE(e.value, '$.evidence')
+FROM OPENJSON(@a) e;
 UPDATE procver.version SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = SYSUTCDATETIME()
-WHERE id = @id;
+WHERE id IN (SELECT id FROM @item);
 INSERT procver.event (project_id, action, subject, detail)
-SELECT v.project_id, 'drop', v.physical, (
-    SELECT JSON_VALUE(@a, '$.why') AS why, JSON_VALUE(@a, '$.evidence') AS evidence FOR JSON PATH, WITHOUT_ARRAY_WRAPPER)
-FROM procver.version v WHERE v.id = @id
+SELECT v.project_id, 'drop', v.physical, (SELECT i.why, i.evidence FOR JSON PATH, WITHOUT_ARRAY_WRAPPER)
+FROM @item i JOIN procver.version v ON v.id = i.id
+ORDER BY i.place
 
 -- name: log
 DECLARE @a nvarchar(max) = ?;

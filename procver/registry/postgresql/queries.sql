@@ -344,17 +344,19 @@ FROM procver.privileges((
     WHERE x.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e) AND x.quarantined_at IS NULL)) q
 WHERE v.schema = q.schema AND v.leaf = q.leaf AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 
--- name: drop_version
--- Beside its DROP, with the line for the audit trail.
-WITH dropped AS (
+-- name: drop_versions
+-- Beside their DROPs, with a line for each in the audit trail.
+WITH item AS MATERIALIZED (
+    SELECT x.*, row_number() OVER () AS place FROM json_to_recordset($1::json) AS x(id bigint, why text, evidence text)
+), dropped AS (
     UPDATE procver.version v
     SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = clock_timestamp()
-    FROM json_to_record($1::json) AS x(id bigint, why text, evidence text)
-    WHERE v.id = x.id
-    RETURNING v.project_id, v.physical, x.why, x.evidence
+    FROM item i
+    WHERE v.id = i.id
+    RETURNING v.project_id, v.physical, i.why, i.evidence, i.place
 )
 INSERT INTO procver.event (project_id, action, subject, detail)
-SELECT project_id, 'drop', physical, jsonb_build_object('why', why, 'evidence', evidence) FROM dropped
+SELECT project_id, 'drop', physical, jsonb_build_object('why', why, 'evidence', evidence) FROM dropped ORDER BY place
 
 -- name: log
 INSERT INTO procver.event (project_id, action, subject, detail)
