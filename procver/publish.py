@@ -99,6 +99,7 @@ def publish(
     started = time.monotonic()
     contract = project.draft(locked=locked)
     first: Plan | None = None
+    looked = False
     known = _known(database, project)
     if known is None:
         # Nothing of ours is there yet, and what would be refused later must not leave a registry behind.
@@ -106,6 +107,7 @@ def publish(
         # Another publication may have come before this one just now: then it is read below.
         with contextlib.suppress(StalePlanError):
             first = first._replace(remarks=_refuse(database, project, first.create))
+            looked = True
         database.install()
         database.enter(project.config.name, project.config.default_schema)
     for _ in range(ROUNDS):
@@ -113,8 +115,9 @@ def publish(
         assert known is not None  # entered above
         found = plan(contract, known, release, project.digests)
         try:
-            remarks = _refuse(database, project, found.create)
-            first = first or found._replace(remarks=remarks)
+            if first is None or not looked or known.generation:
+                remarks = _refuse(database, project, found.create)
+                first = first or found._replace(remarks=remarks)
             _execute(project, database, known, found, contract, progress)
         except StalePlanError:
             first = first or found
@@ -394,7 +397,7 @@ def _numbers(
     pins, references = dict(source.analysis.pins), set(source.analysis.references)
     numbers = {source.name: number}
     for label, required in requires:
-        name = project.name(label)
+        name = project.names.get(label) or project.name(label)
         # Of a version that is mentioned by its number, another one may be required as well.
         if name in references and pins.get(name, required) == required:
             numbers.setdefault(name, required)

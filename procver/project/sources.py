@@ -32,6 +32,9 @@ from procver.scanning.recipes import fill
 
 __all__ = ["Source", "Sources", "decode", "load"]
 
+KEEP_BYTES = 64 << 20
+"""How much of what was read is kept for the rewriting."""
+
 
 class Source(NamedTuple):
     """One source file.
@@ -77,8 +80,9 @@ class Sources:
         """
         source = self.by_name[name]
         file = File(source.path, f"{self._reader.root}/{source.path}")
-        data = self._reader.read(file)
-        if self._reader.digest(file, data) != source.digest:
+        kept = self._reader.kept.get(source.path)
+        data = self._reader.read(file) if kept is None else kept
+        if kept is None and self._reader.digest(file, data) != source.digest:
             raise SourceError(
                 "has changed since it was read", file=source.path, hint="run the command again"
             )
@@ -201,9 +205,14 @@ class _Pending(NamedTuple):
 
 
 class _Reader:
-    """Bytes, digest and text of a source, templates included."""
+    """Bytes, digest and text of a source, templates included.
+
+    ``kept`` holds what was read first, by path, up to `KEEP_BYTES` of it; the rest is read again when it is needed.
+    """
 
     def __init__(self, config: Config, scanner: Scanner) -> None:
+        self.kept: dict[str, bytes] = {}
+        self._room = KEEP_BYTES
         self.root = config.root.as_posix()
         self.config = config
         self.scanner = scanner
@@ -233,6 +242,11 @@ class _Reader:
                 hint="make it a file that this user may read",
             ) from error
 
+    def keep(self, file: File, data: bytes) -> None:
+        self._room -= len(data)
+        if self._room >= 0:
+            self.kept[file.path] = data
+
     def digest(self, file: File, data: bytes) -> str:
         if file.path.endswith(TEMPLATE):
             return sha256(b"template %b:%b" % (self._templates.digest.encode(), data)).hexdigest()
@@ -249,6 +263,7 @@ def _begin(
     file: File, reader: _Reader, scanner: Scanner, config: Config, rows: Mapping[str, Cached]
 ) -> _Pending:
     data = reader.read(file)
+    reader.keep(file, data)
     digest = reader.digest(file, data)
     row = rows.get(digest)
     if row is not None:

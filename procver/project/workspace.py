@@ -78,6 +78,11 @@ class Project:
         )
 
     @cached_property
+    def names(self) -> Mapping[str, Name]:
+        """The name of each source's object, by label."""
+        return {label: name for name, label in self.sources.labels.items()}
+
+    @cached_property
     def digests(self) -> Mapping[str, str]:
         """The digest of each object's source file, by label."""
         return {source.label: source.digest for source in self.sources.by_name.values()}

@@ -59,15 +59,12 @@ def fill(recipe: str, text: str, numbers: Sequence[int]) -> tuple[Statement, ...
     def number(hole: re.Match[str]) -> str:
         return str(numbers[int(hole[1])])
 
+    # The source has nothing that looks like a hole, so in the whole recipe only the holes do.
+    stretches = json.loads(_HOLE.sub(number, recipe))
     return statements(
         text,
         (
-            Stretch(
-                role,
-                start,
-                end,
-                tuple(Edit(lo, hi, _HOLE.sub(number, new)) for lo, hi, new in edits),
-            )
-            for role, start, end, edits in json.loads(recipe)
+            Stretch(role, start, end, tuple(map(Edit._make, edits)))
+            for role, start, end, edits in stretches
         ),
     )

@@ -211,7 +211,15 @@ def test_a_name_that_looks_like_a_version_of_another(project, suffix, name, take
         assert len(read(project).by_name) == 2
 
 
-def test_the_text_is_read_again_and_must_be_the_same(project):
+def test_what_was_read_is_what_is_rewritten(project):
+    path = project.write("sql/base.sql", BASE)
+    sources = read(project)
+    path.write_text(BASE + "-- changed\n")
+    assert sources.text(Name("app", "base"))[0] == BASE
+
+
+def test_what_was_too_much_to_keep_is_read_again_and_must_be_the_same(project, monkeypatch):
+    monkeypatch.setattr("procver.project.sources.KEEP_BYTES", 10)
     path = project.write("sql/base.sql", BASE)
     sources = read(project)
     path.write_text(BASE + "-- changed\n")

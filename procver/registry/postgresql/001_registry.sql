@@ -58,7 +58,7 @@ CREATE TABLE procver.release (
 -- A version belongs to every release whose number lies in [since, until): the registry grows with what
 -- changes from one release to the next, not with releases times objects.
 CREATE TABLE procver.membership (
-    project_id      int NOT NULL REFERENCES procver.project,
+    project_id      int NOT NULL,               -- that of its version, which refers to it
     version_id      bigint NOT NULL REFERENCES procver.version ON DELETE CASCADE,
     since           bigint NOT NULL,
     until           bigint,
@@ -291,18 +291,21 @@ AS $$
 $$;
 
 -- What tells that an object was altered. A view's stored rule names others by OID, and so does not survive a dump: its
--- digest begins with its own OID, and is not compared where that is another one.
+-- digest begins with its own OID, and is not compared where that is another one. It looks for what somebody did without thinking of
+-- us, not for an attack on the hash: 64 bits of the one that is made for speed, and of which the server's next major version may change.
 CREATE FUNCTION procver.digests(work jsonb) RETURNS TABLE (schema text, leaf text, digest text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp      -- types are named in full, whoever asks
 AS $$
     SELECT p.schema, p.leaf, string_agg(coalesce(
-               (SELECT pg_catalog.md5(concat_ws('|', f.prosrc, pg_catalog.pg_get_function_sqlbody(f.oid), f.prokind, f.prosecdef,
-                           f.proleakproof, f.proisstrict, f.proretset, f.provolatile, f.proparallel, f.procost, f.prorows,
-                           f.proconfig::text, pg_catalog.format_type(f.prorettype, NULL), f.proargnames::text,
-                           f.proargmodes::text))
+               (SELECT to_hex(pg_catalog.hashtextextended(concat_ws('|', f.prosrc,
+                           CASE WHEN f.prosqlbody IS NOT NULL THEN pg_catalog.pg_get_function_sqlbody(f.oid) END,
+                           f.prokind, f.prosecdef, f.proleakproof, f.proisstrict, f.proretset, f.provolatile, f.proparallel,
+                           f.procost, f.prorows, f.proconfig::text, pg_catalog.format_type(f.prorettype, NULL),
+                           f.proargnames::text, f.proargmodes::text) COLLATE "C", 0))
                 FROM pg_catalog.pg_proc f WHERE p.part <> '' AND f.oid = p.objid),
-               (SELECT c.oid || ':' || pg_catalog.md5(concat_ws('|', c.relkind, c.reloptions::text, r.ev_action::text))
+               (SELECT c.oid || ':' || to_hex(pg_catalog.hashtextextended(
+                           concat_ws('|', c.relkind, c.reloptions::text, r.ev_action::text) COLLATE "C", 0))
                 FROM pg_catalog.pg_class c
                 LEFT JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
                 WHERE p.part = '' AND c.oid = p.objid)), ',' ORDER BY p.part)
