@@ -18,10 +18,10 @@ from procver.objects import AFTER, SETTING, Name
 from procver.plan import Plan
 from procver.registry.actions import Action
 
-BATCH_OBJECTS = 250
+BATCH_OBJECTS = 500
 """Versions created in one transaction."""
 
-BATCH_CHARACTERS = 1_000_000
+BATCH_CHARACTERS = 2_000_000
 """Text sent in one transaction, about."""
 
 LONGEST = 2_000_000_000.0
