@@ -46,10 +46,11 @@ def refuse(
         {**_about(name), "routine": step.kind in ("function", "procedure")}
         for name, step in wanted.items()
     ]
+    schemas_wanted = [{"schema": schema} for schema in sorted({name.schema for name in wanted})]
     models = _models(wanted.values())
     taken, schemas, missing, signed = database.read(
         Call("taken", {"names": names}),
-        Call("missing_schemas", {"names": names}),
+        Call("missing_schemas", {"names": schemas_wanted}),
         Call("missing_roles", {"roles": roles}),
         Call("signatures", {"names": [_about(name) for name in models]}),
     )

@@ -59,6 +59,7 @@ class Cache:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._usable = True
+        self._latest: tuple[Managed, set[tuple[str, str, str]], str] | None = None
         self._today = int(time.time() // 86400)
 
     def load(self, context: str) -> dict[str, Cached]:
@@ -101,9 +102,8 @@ class Cache:
             rows: what `load` found and the project uses.
             managed: the managed objects as they are now.
         """
-        now = _names(managed)
+        now, current = self._described(managed)
         sets = {row[0]: row[1] for row in self._read("SELECT id, digest FROM managed")}
-        current = _digest(now)
         fit = {key for key, row in rows.items() if sets.get(row.managed) == current}
         others = {row.managed for key, row in rows.items() if key not in fit}
         if not others:
@@ -138,8 +138,7 @@ class Cache:
             fresh: new analyses, with their words, by content digest.
             kept: rows that were valid.
         """
-        names = _names(managed)
-        digest = _digest(names)
+        names, digest = self._described(managed)
         known = self._read("SELECT id FROM managed WHERE digest = ?", digest)
         number = known[0][0] if known else None
         oldest = self._today - _TOUCH_DAYS
@@ -198,6 +197,13 @@ class Cache:
         run("DELETE FROM recipe WHERE id NOT IN (SELECT id FROM source)")
         run("DELETE FROM managed WHERE id NOT IN (SELECT managed FROM source)")
         run("COMMIT")
+
+    def _described(self, managed: Managed) -> tuple[set[tuple[str, str, str]], str]:
+        """Return the names of a managed set and their digest; asked for twice in a row, it is made once."""
+        if self._latest is None or self._latest[0] is not managed:
+            names = _names(managed)
+            self._latest = managed, names, _digest(names)
+        return self._latest[1:]
 
     def _words(self) -> dict[int, str]:
         rows = self._read("SELECT id, sum, words FROM words")

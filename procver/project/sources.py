@@ -352,19 +352,17 @@ def _refuse_lookalikes(pending: list[_Pending], managed: Managed, scanner: Scann
     """Refuse ``app.v_1`` beside ``app.v``: nobody could tell which one a mention means."""
     suffix = scanner.key(Name("", managed.suffix)).leaf
     before, _, after = suffix.partition("{version}")
-    by_key = {scanner.key(name): name for name in managed.kinds}
+    keyed = ((item, scanner.key(item.header.name)) for item in pending)
+    ends = tuple(f"{digit}{after}" for digit in "0123456789")
+    suspects = [(item, key) for item, key in keyed if key.leaf.endswith(ends)]
+    by_key = {scanner.key(name): name for name in managed.kinds} if suspects else {}
     with Failures() as failures:
-        for item in pending:
-            schema, leaf = scanner.key(item.header.name)
+        for item, (schema, leaf) in suspects:
             stem = leaf.removesuffix(after)
             base = stem.rstrip("0123456789")
             number = stem[len(base) :]
             key = Name(schema, base.removesuffix(before))
-            if (
-                key not in by_key
-                or not number
-                or physical_leaf(key.leaf, int(number), suffix) != leaf
-            ):
+            if key not in by_key or physical_leaf(key.leaf, int(number), suffix) != leaf:
                 continue
             original = by_key[key]
             error = SourceError(

@@ -85,7 +85,7 @@ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles x WHERE x.rolname = r)
 
 -- name: signatures
 -- PostgreSQL signs nothing.
-SELECT NULL, NULL, NULL WHERE $1::jsonb IS NULL
+SELECT NULL, NULL, NULL WHERE $1::text IS NULL
 
 -- name: unmanaged_namesakes
 -- Objects that carry the logical name itself: what the team had before procver, whose grants the first version takes over.
