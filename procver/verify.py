@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from procver.dialects import Call, Database
 from procver.instances import discords
-from procver.known import Known, KnownVersion
+from procver.known import DROPPED, Known, KnownVersion
 from procver.marking import mark
 from procver.project.workspace import Project
 from procver.publish import ROUNDS, granted
@@ -42,7 +42,8 @@ def verify(project: Project, database: Database) -> list[Finding]:
     """
     for _ in range(ROUNDS):
         known = known_of(project, database)
-        marks = mark(known, policy_of(project))
+        policy = policy_of(project)
+        marks = mark(known, policy)
         kept = [known.by_id[v] for v in sorted(marks.marked)]
         rows, again = database.read(
             Call("catalog", {"ids": [version.id for version in kept]}),
@@ -50,14 +51,19 @@ def verify(project: Project, database: Database) -> list[Finding]:
         )
         if again[0][3] == known.generation:  # else the catalog may be a step ahead of what we know
             break
+    # What was collected under a shorter [gc] keep_releases has gone as it should.
+    needed = mark(known, policy._replace(keep_releases=0)).marked
     promised = _promised(known, list(marks.roots))
     state = {row[0]: row[1:] for row in rows}
     findings: list[Finding] = []
     for version in sorted(kept):
         releases = promised.get(version.id, ())
         if not version.usable:
+            collected = version.state == DROPPED
+            if collected and version.id not in needed:
+                continue
             message = "it is gone: " + (
-                "it was collected" if version.state == "dropped" else "somebody dropped it by hand"
+                "it was collected" if collected else "somebody dropped it by hand"
             )
             hint = f"; `procver restore {quote(version.physical)}` re-creates it"
             findings.append(Finding("missing", version.physical, message + hint, releases))

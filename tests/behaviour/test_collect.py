@@ -139,3 +139,12 @@ def test_a_text_that_was_changed_in_the_registry_is_not_restored(replaced: World
         assert "backup" in error["hint"]
         assert replaced.look() == before
     assert replaced.json("restore", "app.things_1", code=4)
+
+
+def test_what_was_collected_before_more_is_kept_is_not_missing(replaced: World) -> None:
+    assert replaced.json("gc", "--apply")["dropped"] == 3
+    replaced.configure(more=NOW.replace("keep_releases = 0", "keep_releases = 1"))
+    assert replaced.json("verify")["findings"] == []
+    replaced.drop("app.alone_1")
+    found = replaced.json("verify", code=1)["findings"]
+    assert [(f["rule"], f["object"]) for f in found] == [("missing", "app.alone_1")]
