@@ -219,6 +219,7 @@ class _Sweep:
                 )
                 units.append(writing.silent(unit, known, found.policy.idle))
             committed = gone = 0
+            waits: set[int] = set()
             try:
                 for index in self._database.run(known.project_id, generation, units, tries=TRIES):
                     committed = index + 1
@@ -227,21 +228,19 @@ class _Sweep:
                         gone += len(groups[index - 1])
                     if self._progress:
                         self._progress(len(self.dropped), len(self.dropped) + len(todo) - gone)
-                todo = todo[gone:]
-            except StalePlanError:
-                raise
             except DatabaseError as error:
-                todo = todo[gone:]
-                group = groups[max(committed - 1, 0)]
-                if committed and len(group) > 1:
+                if not committed or isinstance(error, StalePlanError):
+                    raise
+                group = groups[committed - 1]
+                if len(group) > 1:
                     single.update(drop.version.id for drop in group)
                 elif isinstance(error, DdlError):
                     refused = error.step.subject
                     self.refused[refused] = f"the server refused to drop it: {error.message}"
                     waits = set(known.closure([refused]))
-                    todo = [drop for drop in todo if drop.version.id not in waits]
                 else:
                     raise
+            todo = [drop for drop in todo[gone:] if drop.version.id not in waits]
             generation += committed
         self.remaining = len(todo)
 
