@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from procver import Resolver
 from procver.cli import cli
+from procver.errors import ProcverError
 
 CONFIG = """\
 [project]
@@ -148,3 +152,18 @@ TABLES = (
     "upgrade",
 )
 """The registry's tables and views; what statistics were sampled is left out."""
+
+
+def together(*work: Callable[[], Any]) -> list[Any]:
+    """Do all of it at once; return what each returned, or the error of ours that it raised."""
+    barrier = threading.Barrier(len(work))
+
+    def start(one: Callable[[], Any]) -> Any:
+        barrier.wait(30)
+        try:
+            return one()
+        except ProcverError as error:
+            return error
+
+    with ThreadPoolExecutor(len(work)) as pool:
+        return list(pool.map(start, work))

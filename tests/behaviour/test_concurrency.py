@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,13 +12,14 @@ import pytest
 from procver import Resolver
 from procver.collect import collect
 from procver.dialects import Database
-from procver.errors import ConflictError, DatabaseError, ProcverError
+from procver.errors import ConflictError, DatabaseError
 from procver.project.workspace import Project
 from procver.publish import Published, publish
 from procver.registry import writing
 from procver.verify import verify
 from tests.behaviour.worlds import GONE, NEW, OLD, World
 from tests.faults import Paused
+from tests.workshop import together
 
 
 @pytest.fixture(autouse=True)
@@ -53,21 +52,6 @@ def crew(world: World, size: int) -> Iterator[list[Actor]]:
     finally:
         for actor in actors:
             actor.database.close()
-
-
-def together(*work: Callable[[], Any]) -> list[Any]:
-    """Do all of it at once; return what each returned, or the error of ours that it raised."""
-    barrier = threading.Barrier(len(work))
-
-    def start(one: Callable[[], Any]) -> Any:
-        barrier.wait(30)
-        try:
-            return one()
-        except ProcverError as error:
-            return error
-
-    with ThreadPoolExecutor(len(work)) as pool:
-        return list(pool.map(start, work))
 
 
 def answer(world: World, release: str) -> list[tuple[Any, ...]]:

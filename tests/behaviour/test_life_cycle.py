@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.behaviour.worlds import FIRST, GONE, NEW, NOW, OLD, World
+from tests.behaviour.worlds import FIRST, GONE, NEW, OLD, World
 
 
 def test_a_changed_view_versions_what_reads_it_and_nothing_else(world: World) -> None:
@@ -53,32 +53,26 @@ def test_comments_and_layout_make_no_version(world: World) -> None:
     assert world.publish("2")["cosmetic"] == ["app.things"]
 
 
-def test_gc_takes_what_only_the_retired_release_used_and_it_comes_back(world: World) -> None:
-    world.configure(more=NOW)
-    world.publish("1")
-    world.run("release", "activate", "1")
-    world.widen()
-    world.publish("2")
-    world.run("release", "activate", "2")
-    both = world.objects()
-    assert world.json("gc", "--apply")["condemn"] == []
-    world.run("release", "retire", "1")
-    shown = world.json("gc")
+def test_gc_takes_what_only_the_retired_release_used_and_it_comes_back(two: World) -> None:
+    both = two.objects()
+    assert two.json("gc", "--apply")["condemn"] == []
+    two.run("release", "retire", "1")
+    shown = two.json("gc")
     assert {c["physical"] for c in shown["condemn"]} == GONE
-    world.run("gc", "--apply")
-    assert world.objects() == both, "the run that condemns never drops"
-    done = world.json("gc", "--apply")
+    two.run("gc", "--apply")
+    assert two.objects() == both, "the run that condemns never drops"
+    done = two.json("gc", "--apply")
     assert done["dropped"] == 3
-    assert world.objects() == {
+    assert two.objects() == {
         "app.things_2", "app.find_things_2", "app.count_things_2", "app.alone_1",
     }  # fmt: skip
-    assert world.json("verify")["findings"] == []
-    refused = world.json("release", "activate", "1", code=4)
+    assert two.json("verify")["findings"] == []
+    refused = two.json("release", "activate", "1", code=4)
     assert "--restore" in refused["error"]["hint"]
-    world.run("release", "activate", "1", "--restore")
-    assert world.objects() == both
-    assert world.call("app.find_things_1", 2) == OLD
-    assert world.json("verify")["findings"] == []
+    two.run("release", "activate", "1", "--restore")
+    assert two.objects() == both
+    assert two.call("app.find_things_1", 2) == OLD
+    assert two.json("verify")["findings"] == []
 
 
 def test_drift_is_found(world: World) -> None:

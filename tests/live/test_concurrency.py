@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from procver import Resolver, releases
 from procver.collect import collect
 from procver.decision import Collection
 from procver.dialects import connect, postgresql
-from procver.errors import ConflictError, ProcverError, UsageError
+from procver.errors import ConflictError, UsageError
 from procver.project.workspace import Project
 from procver.publish import Published, publish
 from procver.registry import writing
@@ -26,7 +25,7 @@ from procver.restore import restore
 from procver.verify import verify
 from tests.faults import Paused
 from tests.live.conftest import THINGS
-from tests.workshop import Workshop
+from tests.workshop import Workshop, together
 
 pytestmark = pytest.mark.slow
 
@@ -100,21 +99,6 @@ def actor_at(shop: Workshop) -> Iterator[Actor]:
         yield actor
     finally:
         actor.database.close()
-
-
-def together(*work: Callable[[], Any]) -> list[Any]:
-    """Do all of it at once; return what each returned, or the error of ours that it raised."""
-    barrier = threading.Barrier(len(work))
-
-    def start(one: Callable[[], Any]) -> Any:
-        barrier.wait(30)
-        try:
-            return one()
-        except ProcverError as error:
-            return error
-
-    with ThreadPoolExecutor(len(work)) as pool:
-        return list(pool.map(start, work))
 
 
 def mapping(shop: Workshop, release: str) -> Resolver:
