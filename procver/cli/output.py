@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import click
@@ -18,6 +19,9 @@ from procver.publish import Progress
 
 _CONTROL = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Colours, which are kept, and what else could move a terminal's cursor or change its state."""
+
+_AT_ONCE = 200
+"""Lines printed together."""
 
 
 def colour() -> bool | None:
@@ -53,8 +57,10 @@ class Output:
         if self.as_json:
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         else:
-            for line in lines:
-                click.echo(_harmless(line))
+            # Many at once: printing line by line costs more than making the lines.
+            rest = iter(lines)
+            while some := list(islice(rest, _AT_ONCE)):
+                click.echo(_harmless("\n".join(some)))
 
     def remark(self, text: str) -> None:
         """Say something that is no data."""
