@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 2
+    revision = 3
 
     header = staticmethod(read_header)
 

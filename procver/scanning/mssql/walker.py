@@ -75,6 +75,12 @@ class _Statements(Level):
             self.in_from = self.expecting = True
         return i + 1
 
+    def pivot(self, i: int) -> int:
+        """PIVOT and UNPIVOT: their alias hides what they turn, and may be called like it."""
+        if self.w.tok(i + 1) != "(":
+            return i + 1
+        return self.alias(self.brackets(i + 1), "", None)
+
     def end_from(self, i: int) -> int:
         if not self.cases:
             self.in_from = self.expecting = False
@@ -357,6 +363,8 @@ _Statements.handlers = {
     "join": _Statements.join,
     "apply": _Statements.apply,
     "using": _Statements.using,
+    "pivot": _Statements.pivot,
+    "unpivot": _Statements.pivot,
     "into": _Statements.into,
     "with": _Statements.with_,
     "insert": _Statements.insert,
