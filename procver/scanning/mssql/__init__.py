@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 3
+    revision = 4
 
     header = staticmethod(read_header)
 

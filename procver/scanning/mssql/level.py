@@ -191,6 +191,8 @@ class Level:
             return self.alias(self.arguments(j), "", None)
         if token == "::":
             i += 1
+        elif token == "{" and w.tok(i + 1) == "oj":  # ODBC's way to write an outer join
+            i += 2
         i = w.start(i)
         token = w.tok(i)
         is_function = token in RESERVED and w.tok(i + 1) == "("
@@ -209,6 +211,8 @@ class Level:
         j = self.arguments(chain.end)
         if w.tok(j) == "for" and w.tok(j + 1) == "system_time":
             j = self.period(j + 2)
+        elif w.tok(j) == "for" and w.tok(j + 1) == "path":  # of a graph
+            j += 2
         return self.alias(j, exposed, name)
 
     def is_method(self, chain: Chain) -> bool:

@@ -28,10 +28,14 @@ _BEFORE_COLUMN = words(
     distinct
     """
 )
+# A text with one of these may use the name of an item where no neighbour tells.
+_FAR = frozenset({"match"})
 
 
 def decide_locally(unit: Unit, names: Names, at: list[int]) -> dict[int, Found] | None:
     """Return what each of the candidates ``at`` stands for, or None if one is in doubt."""
+    if not _FAR.isdisjoint(unit.distinct):
+        return None
     toks = unit.folded
     size = len(toks)
     found: dict[int, Found] = {}

@@ -12,6 +12,8 @@ from procver.scanning.mssql.keywords import words
 from procver.scanning.mssql.level import Level
 from procver.scanning.mssql.names import ANY, EXECUTED, TYPES
 from procver.scanning.mssql.scopes import Scope
+from procver.scanning.scopes import Chain
+from procver.scanning.tokens import within
 
 _SET_OPERATOR = frozenset({"union", "except", "intersect", "all"})
 _EVENT = frozenset({"for", "after", "of", ",", "on", "then", "instead"})
@@ -140,6 +142,27 @@ class _Statements(Level):
         if w.tok(j) == "(":
             j = w.close(j, self.hi) + 1
         return j + 1 if w.tok(j) == "as" and w.tok(j + 1) == "(" else -1
+
+    def hint(self, i: int) -> int:
+        """OPTION (TABLE HINT (...)) names an item just as FROM exposes it."""
+        w = self.w
+        if w.tok(i - 1) != "table" or w.tok(i + 1) != "(" or not w.is_name(i + 2):
+            return i + 1
+        chain = w.chain(i + 2, self.hi)
+        if len(chain.parts) == 1:
+            self.scope.pending.append(chain)
+        else:
+            w.relation(chain, None)
+        return chain.end
+
+    def match(self, i: int) -> int:
+        """MATCH (a-(e)->b) names items of FROM without a column."""
+        w = self.w
+        if w.tok(i + 1) == "(":
+            for at in within(w.at, i, w.close(i + 1, self.hi)):
+                if "." not in (w.tok(at - 1), w.tok(at + 1)):
+                    self.scope.pending.append(Chain((at,), at + 1, False))
+        return i + 1
 
     # ---- data modification ---------------------------------------------------------------------
 
@@ -365,6 +388,8 @@ _Statements.handlers = {
     "using": _Statements.using,
     "pivot": _Statements.pivot,
     "unpivot": _Statements.pivot,
+    "hint": _Statements.hint,
+    "match": _Statements.match,
     "into": _Statements.into,
     "with": _Statements.with_,
     "insert": _Statements.insert,
