@@ -228,6 +228,14 @@ def test_heads(text: str, expected: str) -> None:
         ("SELECT '$(server)'", ["sqlcmd-variable"]),
         ("SELECT * FROM elsewhere", ["off-path"]),
         ("DROP FUNCTION dbo.fn", ["drop"]),
+        ("SELECT Id, Name FROM dbo.v FOR XML AUTO, ELEMENTS", ["auto-name"]),
+        ("SELECT v.Id, o.Id FROM v JOIN orders AS o ON o.v = v.Id FOR JSON AUTO", ["auto-name"]),
+        ("SELECT (SELECT w.Id FROM dbo.w AS v WHERE w.Id = 1 FOR XML AUTO, TYPE) FROM dbo.v", []),
+        (
+            "SELECT v.Id FROM dbo.v FOR JSON AUTO; SELECT v.Id FROM dbo.v JOIN w ON 1 = 1 FOR JSON PATH",
+            [],
+        ),
+        ("SELECT v.Id FROM dbo.v FOR XML PATH('auto'); SELECT v.auto FROM v FOR XML RAW", []),
         ("SELECT 1 GRANT EXECUTE ON dbo.x TO app", ["missing-go"]),
     ],
 )

@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 4
+    revision = 5
 
     header = staticmethod(read_header)
 

@@ -28,8 +28,8 @@ _BEFORE_COLUMN = words(
     distinct
     """
 )
-# A text with one of these may use the name of an item where no neighbour tells.
-_FAR = frozenset({"match"})
+# A text with one of these may use the name of an item where no neighbour tells, or for its output.
+_FAR = frozenset({"match", "auto"})
 
 
 def decide_locally(unit: Unit, names: Names, at: list[int]) -> dict[int, Found] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from procver.scanning.mssql.decisions import Decisions
 from procver.scanning.mssql.keywords import words
 from procver.scanning.mssql.level import Level
-from procver.scanning.mssql.names import ANY, EXECUTED, TYPES
+from procver.scanning.mssql.names import ANY, EXECUTED, TYPES, label, quote
 from procver.scanning.mssql.scopes import Scope
 from procver.scanning.scopes import Chain
 from procver.scanning.tokens import within
@@ -87,6 +87,25 @@ class _Statements(Level):
         if not self.cases:
             self.in_from = self.expecting = False
         return i + 1
+
+    def for_(self, i: int) -> int:
+        """FOR XML AUTO and FOR JSON AUTO call what they make after the items of FROM."""
+        w = self.w
+        form = w.tok(i + 1)
+        items = self.scope.names
+        # JSON does not name the only one, nor the outermost.
+        if w.tok(i + 2) == "auto" and (form == "xml" or (form == "json" and len(items) > 1)):
+            for name in filter(None, items.values()):
+                w.findings.note(
+                    w.unit,
+                    i,
+                    "auto-name",
+                    f"FOR {form.upper()} AUTO calls its output after {label(name)}, with the version"
+                    " in it",
+                    f"give it an alias: FROM {quote(name)} AS the_name_that_callers_expect",
+                    name,
+                )
+        return self.end_from(i)
 
     def values(self, i: int) -> int:
         self.continues = False
@@ -411,9 +430,10 @@ _Statements.handlers = {
     "alter": _Statements.ddl,
     "drop": _Statements.drop,
     "values": _Statements.values,
+    "for": _Statements.for_,
     ";": _Statements.semicolon,
     **dict.fromkeys(
-        ["where", "group", "having", "order", "option", "for", "when", "output"],
+        ["where", "group", "having", "order", "option", "when", "output"],
         _Statements.end_from,
     ),
     **dict.fromkeys(["union", "except", "intersect"], _Statements.end_from),
