@@ -115,6 +115,13 @@ STATEMENTS = [
     ("insert", "INSERT INTO v (a) OUTPUT inserted.a INTO w SELECT a FROM dbo.tvf(1)",
      "INSERT INTO v_2 (a) OUTPUT inserted.a INTO w_2 SELECT a FROM dbo.tvf_2(1)"),
     ("select-into", "SELECT a INTO dbo.v FROM w", "SELECT a INTO dbo.v FROM w_2"),
+    ("after-nocount",
+     "SET NOCOUNT ON INSERT INTO [dbo].[v] ([a]) VALUES (@a) SET XACT_ABORT ON UPDATE [dbo].[v] SET [a] = 1 SET NOCOUNT ON DELETE FROM v"
+     " SET ANSI_WARNINGS ON MERGE dbo.v USING w ON w.a = v.a WHEN MATCHED THEN DELETE;",
+     "SET NOCOUNT ON INSERT INTO [dbo].[v_2] ([a]) VALUES (@a) SET XACT_ABORT ON UPDATE [dbo].[v_2] SET [a] = 1 SET NOCOUNT ON DELETE FROM v_2"
+     " SET ANSI_WARNINGS ON MERGE dbo.v_2 USING w_2 ON w_2.a = v_2.a WHEN MATCHED THEN DELETE;"),
+    ("on-delete", "CREATE TABLE #t (a int REFERENCES t (a) ON DELETE CASCADE ON UPDATE NO ACTION, b int REFERENCES t (b) ON UPDATE SET NULL) SELECT a FROM v",
+     "CREATE TABLE #t (a int REFERENCES t (a) ON DELETE CASCADE ON UPDATE NO ACTION, b int REFERENCES t (b) ON UPDATE SET NULL) SELECT a FROM v_2"),
     ("merge", "MERGE INTO dbo.v AS w USING (SELECT v.a FROM v) s ON s.a = w.a WHEN MATCHED AND w.b = 1 THEN"
      " UPDATE SET w.a = s.a WHEN NOT MATCHED THEN INSERT (a) VALUES (s.a) OUTPUT $action INTO dbo.w;",
      "MERGE INTO dbo.v_2 AS w USING (SELECT v_2.a FROM v_2) s ON s.a = w.a WHEN MATCHED AND w.b = 1 THEN"

@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 5
+    revision = 6
 
     header = staticmethod(read_header)
 

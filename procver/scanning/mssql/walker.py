@@ -16,7 +16,8 @@ from procver.scanning.scopes import Chain
 from procver.scanning.tokens import within
 
 _SET_OPERATOR = frozenset({"union", "except", "intersect", "all"})
-_EVENT = frozenset({"for", "after", "of", ",", "on", "then", "instead"})
+_EVENT = frozenset({"for", "after", "of", ",", "then", "instead"})
+_ACTION = frozenset({"cascade", "no", "set"})
 _FETCH = frozenset(
     {"next", "prior", "first", "last", "absolute", "relative", "from", "global", "-"}
 )
@@ -185,6 +186,14 @@ class _Statements(Level):
 
     # ---- data modification ---------------------------------------------------------------------
 
+    def is_event(self, i: int) -> bool:
+        """Return whether the verb at ``i`` begins no statement: FOR UPDATE, ON DELETE CASCADE.
+
+        SET NOCOUNT ON may stand before one that does.
+        """
+        before = self.w.tok(i - 1)
+        return before in _EVENT or (before == "on" and self.w.tok(i + 1) in _ACTION)
+
     def target(self, i: int, *, exposes: bool) -> int:
         """Read the target of a statement after its verb."""
         w = self.w
@@ -207,7 +216,7 @@ class _Statements(Level):
         return chain.end
 
     def insert(self, i: int) -> int:
-        if self.w.tok(i - 1) in _EVENT:
+        if self.is_event(i):
             return i + 1
         self.begin("insert")
         i = self.target(i + 1, exposes=False)
@@ -216,7 +225,7 @@ class _Statements(Level):
 
     def update(self, i: int) -> int:
         w = self.w
-        if w.tok(i - 1) in _EVENT or w.tok(i + 1) == "(":
+        if self.is_event(i) or w.tok(i + 1) == "(":
             return i + 1
         self.begin("update")
         if w.tok(i + 1) == "statistics":
@@ -224,7 +233,7 @@ class _Statements(Level):
         return self.target(i + 1, exposes=True)
 
     def delete(self, i: int) -> int:
-        if self.w.tok(i - 1) in _EVENT:
+        if self.is_event(i):
             return i + 1
         self.begin("delete")
         return self.target(i + 1, exposes=True)
