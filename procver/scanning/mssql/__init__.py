@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 6
+    revision = 7
 
     header = staticmethod(read_header)
 

@@ -377,6 +377,7 @@ class _Statements(Level):
         self.end_statement()
         for j in range(i + 1, min(i + 6, self.hi)):
             if self.toks[j] in ("index", "statistics", "trigger"):
+                j += 2 * (w.tok(j + 1) == "if")
                 name = w.chain(j + 1, self.hi)
                 if w.tok(name.end) == "on" and w.is_name(name.end + 1):
                     chain = w.chain(name.end + 1, self.hi)
