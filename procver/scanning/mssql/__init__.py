@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 7
+    revision = 8
 
     header = staticmethod(read_header)
 

@@ -163,6 +163,23 @@ class Decisions(Tokens):
             elsewhere[0],
         )
 
+    def bare_call(self, at: int, hi: int) -> None:
+        """Note a call of a managed function without its schema, which only Babelfish takes for one."""
+        end = self.close(at + 1, hi)
+        if at in self.unit.marks or (self.tok(end + 1) == "as" and self.tok(end + 2) == "("):
+            return
+        found = self.names.find(None, identifier(self.toks[at]), CALLED)
+        if found is not None and found.version is None:
+            self.findings.note(
+                self.unit,
+                at,
+                "bare-call",
+                f"{self.unit.written[at]}() without a schema is left as it is: SQL Server takes it for"
+                " a function of its own",
+                f"write {quote(found.name)}, if that is meant",
+                found.name,
+            )
+
     def left(self, chain: Chain, rule: str, message: str, hint: str) -> None:
         """Note that a managed name is left as it is; ``{}`` in the texts stands for it."""
         leaf_at = chain.parts[-1]

@@ -22,6 +22,13 @@ _FETCH = frozenset(
     {"next", "prior", "first", "last", "absolute", "relative", "from", "global", "-"}
 )
 _NUMBER = frozenset("0123456789@")
+# A name and a bracket after one of these call a function, or start a CTE.
+_OPERAND = words(
+    """
+    ( , = < > <= >= <> != + - * / % and or not where having on when then else select by between
+    like in return set distinct case
+    """
+)
 _ENDS = words(
     """
     if while begin return print raiserror goto break continue waitfor open close commit rollback
@@ -36,6 +43,9 @@ class Walker(Decisions):
     def read(self, lo: int, hi: int, *, declaring: bool = False) -> None:
         """Read tokens [lo, hi); ``declaring`` says that they start with parameters."""
         _Statements(self, hi, Scope(None), declaring=declaring).read(lo)
+        for at in within(self.at, lo, hi):
+            if self.tok(at + 1) == "(" and self.tok(at - 1) in _OPERAND:
+                self.bare_call(at, hi)
 
     def securable(self, i: int, hi: int) -> int:
         """Read ``[OBJECT::|TYPE::]name`` at ``i``, as after GRANT ... ON; return where it ends."""
@@ -94,15 +104,15 @@ class _Statements(Level):
         w = self.w
         form = w.tok(i + 1)
         items = self.scope.names
-        # JSON does not name the only one, nor the outermost.
+        # JSON does not name the outermost, which is that of the first column.
         if w.tok(i + 2) == "auto" and (form == "xml" or (form == "json" and len(items) > 1)):
             for name in filter(None, items.values()):
                 w.findings.note(
                     w.unit,
                     i,
                     "auto-name",
-                    f"FOR {form.upper()} AUTO calls its output after {label(name)}, with the version"
-                    " in it",
+                    f"FOR {form.upper()} AUTO may call its output after {label(name)}, with the"
+                    " version in it",
                     f"give it an alias: FROM {quote(name)} AS the_name_that_callers_expect",
                     name,
                 )
