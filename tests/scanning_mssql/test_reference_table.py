@@ -362,6 +362,13 @@ def test_heads(text: str, expected: str) -> None:
         ("SELECT db.dbo.fn(1)", ["database-name"]),
         ("SELECT OBJECT_ID(N'dbo.sp')", ["string-mention"]),
         ("SELECT OBJECT_ID('sp')", ["string-mention"]),
+        (
+            "EXEC sp_refreshview 'v'; SELECT COL_LENGTH('w', 'a')",
+            ["string-mention", "string-mention"],
+        ),
+        ("EXEC sys.sp_refreshview @viewname = N'v'", ["string-mention"]),
+        ("EXEC sp_recompile sp; EXEC sp_refreshview [v]", ["string-mention", "string-mention"]),
+        ("EXEC sp_recompile nothing; EXEC sp_who v; EXEC dbo.spLog v", []),
         ("SELECT '[a.b]'", []),
         ("SELECT 'dbo.[a.b]'", ["string-mention"]),
         ("EXEC ('SELECT * FROM [v]')", ["string-mention"]),
@@ -370,6 +377,7 @@ def test_heads(text: str, expected: str) -> None:
         ("SET @sql = N'UPDATE dbo.v SET a = 1; EXEC dbo.sp'", ["string-mention", "string-mention"]),
         ("PRINT 'dbo.v'; RAISERROR('in dbo.v: %s', 16, 1, 'dbo.w')", []),
         ("PRINT N'to ' + @x + N' dbo.v'", []),
+        ("THROW 50000, 'dbo.v', 1", []),
         ("EXEC dbo.spLog 'dbo.x', 'x'", []),
         ("EXEC ('EXEC dbo.x')", ["string-mention"]),
         ("SELECT 'dbo.v_2', 'dbo.nothing'", []),
@@ -406,6 +414,59 @@ def test_a_required_name_is_no_mention() -> None:
     analysis = analyse(text)
     assert analysis.notes == ()
     assert analysis.references == (Name("dbo", "v"),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "IF OBJECT_ID(N'v', N'V') IS NOT NULL SELECT 1",
+        "SELECT OBJECT_DEFINITION(OBJECT_ID('[v]'))",
+        "IF OBJECTPROPERTYEX(OBJECT_ID(N'v'), 'IsSchemaBound') = 1 SELECT 1",
+        "SELECT TYPE_ID('Things')",
+        "SELECT TYPEPROPERTY('Things', 'OwnerId')",
+        "SELECT COL_LENGTH('v', 'a')",
+        "SELECT HAS_PERMS_BY_NAME('v', 'OBJECT', 'SELECT')",
+        "EXEC sp_refreshview 'v'",
+        "EXEC sys.sp_refreshview @viewname = N'v'",
+        "EXECUTE sp_refreshsqlmodule N'fn'",
+        "EXEC sp_recompile N'sp'",
+        "EXEC sp_helptext 'sp'",
+        "EXEC sp_helptext @objname = 'sp'",
+        "EXEC sp_help 'v'",
+        "EXEC sp_helpindex 'v'",
+        "EXEC sp_helpstats 'v'",
+        "EXEC sp_depends 'v'",
+        "EXEC sp_rename 'v', 'v_old'",
+        "EXEC sp_spaceused 'v'",
+        "EXEC sp_autostats 'v'",
+        "EXEC sp_columns 'v'",
+        "EXEC sp_sproc_columns 'sp'",
+        "EXEC sp_procoption 'sp', 'startup', 'true'",
+        "EXEC sp_settriggerorder 'v', 'First', 'UPDATE'",
+        "EXEC sp_executesql N'SELECT a FROM v WHERE a = @a', N'@a int', @a = 1",
+        "EXEC ('INSERT INTO v (a) VALUES (1)')",
+        "EXEC ('UPDATE v SET a = 1') AT linked",
+        "SET @sql = N'MERGE v USING t ON 1 = 1'",
+        "SET @sql = N'DELETE v'",
+        "SET @sql = N'SELECT * FROM t JOIN v ON 1 = 1'",
+        "SET @sql = N'SELECT * FROM t CROSS APPLY tvf (1)'",
+        "SET @sql = N'EXECUTE sp'",
+        "SET @sql = N'ALTER PROC sp AS SELECT 1'",
+        "SELECT * FROM OPENQUERY(linked, 'SELECT a FROM db.dbo.v')",
+        "SELECT * FROM sys.dm_sql_referenced_entities('dbo.v', 'OBJECT')",
+        "SELECT dbo.v.a FROM t AS dbo WHERE 'dbo.v.a' = b",
+    ],
+)
+def test_each_way_to_name_an_object_in_a_string_is_noted(text: str) -> None:
+    assert body_rules(text) == ["string-mention"]
+    assert in_body(text) == text
+
+
+def test_a_word_that_stands_for_a_string_may_be_required_too() -> None:
+    text = "CREATE PROC dbo.x AS EXEC sp_refreshview vThings"
+    (note,) = analyse(text).notes
+    assert "requires dbo.vThings, or use {{ ref('dbo.vThings') }}" in note.hint
+    assert analyse(text + "\n-- procver: requires vThings").notes == ()
 
 
 def test_a_note_says_where_and_what_to_do() -> None:

@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 8
+    revision = 9
 
     header = staticmethod(read_header)
 

@@ -190,5 +190,5 @@ class Decisions(Tokens):
         if found is not None:
             name = label(found.name)
             self.findings.note(
-                self.unit, leaf_at, rule, message.format(name), hint.format(name), found.name
+                self.unit, leaf_at, rule, message.format(name), hint.format(name, name), found.name
             )

@@ -22,12 +22,14 @@ _BEFORE_NAME = re.compile(
     r"\b(?:from|join|exec|execute|into|update|apply|merge|delete|proc|procedure|view|function)\s+",
     re.IGNORECASE,
 )
-_OF_NAMES = words(
+OF_NAMES = words(
     """
-    object_id object_definition object_schema_name type_id objectproperty objectpropertyex
-    sp_refreshview sp_refreshsqlmodule sp_recompile sp_helptext sp_help sp_depends @objname
+    object_id type_id typeproperty col_length has_perms_by_name sp_refreshview sp_refreshsqlmodule sp_recompile
+    sp_helptext sp_help sp_helpindex sp_helpstats sp_depends sp_rename sp_spaceused sp_autostats
+    sp_columns sp_sproc_columns sp_procoption sp_settriggerorder @objname @viewname
     """
 )
+"""What takes the name of an object as a string."""
 _PRINTED = frozenset({"print", "raiserror", "throw"})
 _SQLCMD = re.compile(r"\$\([A-Za-z_][\w-]*\)")
 
@@ -132,8 +134,8 @@ def _note(unit: Unit, findings: Findings, at: int, name: Name, *, is_own: bool) 
 
 def _names_objects(toks: list[str], i: int) -> bool:
     if toks[i - 1] == "(" or toks[i - 1] == "=":
-        return toks[i - 2] in _OF_NAMES
-    return toks[i - 1] in _OF_NAMES
+        return toks[i - 2] in OF_NAMES
+    return toks[i - 1] in OF_NAMES
 
 
 def _note_placeholders(unit: Unit, findings: Findings, strings: list[str]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from procver.scanning.mssql.decisions import Decisions
 from procver.scanning.mssql.keywords import words
 from procver.scanning.mssql.level import Level
+from procver.scanning.mssql.mentions import OF_NAMES
 from procver.scanning.mssql.names import ANY, EXECUTED, TYPES, label, quote
 from procver.scanning.mssql.scopes import Scope
 from procver.scanning.scopes import Chain
@@ -303,6 +304,13 @@ class _Statements(Level):
                 name,
             )
             return chain.end + 2
+        if self.toks[chain.parts[-1]] in OF_NAMES and w.is_name(chain.end):
+            w.left(
+                w.chain(chain.end, self.hi),
+                "string-mention",
+                "{} is named by a word that stands for a string, where it cannot be given its version",
+                "write -- procver: requires {}, or use {{{{ ref('{}') }}}} in quotes in a template (.sql.j2)",
+            )
         return chain.end
 
     def declare(self, i: int) -> int:
