@@ -146,16 +146,22 @@ class Managed:
         kinds: every managed name with its kind; names folded as the dialect folds them.
         search_path: schemas in which an unqualified name is looked up, first match wins.
         suffix: the pattern of physical names, ``"_{version}"``.
+        databases: what the sources call our own database, in names such as ``Shop.dbo.v``.
     """
 
-    __slots__ = ("by_leaf", "kinds", "schemas", "search_path", "suffix")
+    __slots__ = ("by_leaf", "databases", "kinds", "schemas", "search_path", "suffix")
 
     def __init__(
-        self, kinds: Mapping[Name, Kind], search_path: Sequence[str], suffix: str = "_{version}"
+        self,
+        kinds: Mapping[Name, Kind],
+        search_path: Sequence[str],
+        suffix: str = "_{version}",
+        databases: Sequence[str] = (),
     ) -> None:
         self.kinds = dict(kinds)
         self.search_path = tuple(search_path)
         self.suffix = suffix
+        self.databases = tuple(databases)
         self.by_leaf: dict[str, list[Name]] = {}
         for name in self.kinds:
             self.by_leaf.setdefault(name.leaf, []).append(name)

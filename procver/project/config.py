@@ -97,6 +97,7 @@ class Config:
         default_schema: the schema that a bare name means.
         search_path: schemas in which a bare reference is looked up, first match wins.
         suffix: the pattern that makes a physical name of a logical one.
+        databases: what the sources call their own database, in names such as ``Shop.dbo.v``.
         map: where publish writes the mapping.
         encoding: of source files without a byte order mark.
         main: the branch whose lock ``procver lock --base`` starts from.
@@ -113,6 +114,7 @@ class Config:
     default_schema: str
     search_path: tuple[str, ...]
     suffix: str = "_{version}"
+    databases: tuple[str, ...] = ()
     map: str = "procver.map.json"
     encoding: str = "utf-8"
     main: str = "main"
@@ -214,6 +216,7 @@ def _read(top: Table, path: Path) -> Config:
         default_schema=default_schema,
         search_path=search_path,
         suffix=suffix,
+        databases=project.strings("databases", ()),
         map=project.string("map", "procver.map.json"),
         encoding=encoding,
         main=project.string("main", "main"),

@@ -163,7 +163,7 @@ def load(
                 failures.add(error, file.path)
     pending = _respelled(pending, scanner, spellings)
     kinds = _distinct(pending, scanner)
-    managed = Managed(kinds, config.search_path, config.suffix)
+    managed = Managed(kinds, config.search_path, config.suffix, config.databases)
     _refuse_lookalikes(pending, managed, scanner)
     used = {item.digest: rows[item.digest] for item in pending if item.digest in rows}
     valid = cache.valid(used, managed) if cache else set()
@@ -380,6 +380,7 @@ def _context(config: Config, scanner: Scanner) -> str:
         config.default_schema,
         config.search_path,
         config.suffix,
+        config.databases,
         config.encoding,
     ]
     return sha256(json.dumps(parts).encode()).hexdigest()

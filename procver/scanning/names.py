@@ -67,6 +67,7 @@ class Index:
         clashes: the names that are one to the server.
         leaves: leaf as leafs compare, to the names of that leaf.
         forms: the tokens that may name something managed.
+        databases: names of our own database, as they compare.
         version: the leaf and the number of a name with a version in it.
         version_end: finds out quickly whether any of the words, one on a line, is such a name.
         version_bases: gives the leafs of those that are.
@@ -86,6 +87,7 @@ class Index:
                 self.names[key] = name
                 self.leaves.setdefault(key.leaf, []).append(name)
         self.forms = dict.fromkeys(form for leaf in self.leaves for form in spelling.forms(leaf))
+        self.databases = frozenset(map(spelling.compared, managed.databases))
         before, _, after = map(re.escape, spelling.compared(managed.suffix).partition("{version}"))
         number = "[1-9][0-9]{0,8}"
         self.version = re.compile(f"(.+){before}({number}){after}", re.DOTALL)

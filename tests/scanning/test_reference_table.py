@@ -249,6 +249,22 @@ def test_24_other_database_is_noted() -> None:
     assert view_rules("select * from db.app.v") == ["database-name"]
 
 
+def test_24_the_name_of_our_own_database_is_no_other() -> None:
+    text = (
+        "create view app.x as select shop.app.v.a, v.b, SHOP.app.w.*, shop.app.fn(1) c, other.app.uv.a"
+        ' from shop.app.v join "shop".app.w on true, other.app.uv, "Shop".app.mv'
+    )
+    ours = type(managed())(KINDS, ("app",), databases=("shop",))
+    physical = {name: f"{name.leaf}_2" for name in KINDS} | {Name("app", "x"): "x_3"}
+    (statement,) = PostgresqlScanner().rewrite(text, "app", ours, physical)
+    assert statement.text == (
+        "create view app.x_3 as select shop.app.v_2.a, v_2.b, SHOP.app.w_2.*, shop.app.fn_2(1) c, other.app.uv.a"
+        ' from shop.app.v_2 join "shop".app.w_2 on true, other.app.uv, "Shop".app.mv'
+    )
+    notes = PostgresqlScanner().analyse(text, "app", ours).notes
+    assert [note.message.split()[0] for note in notes] == ["other.app.uv", '"Shop".app.mv']
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from procver.objects import Kind, Managed, Name
-from tests.scanning_mssql.shop import SCANNER, analyse, body_rules, in_body, managed, sent
+from tests.scanning_mssql.shop import KINDS, SCANNER, analyse, body_rules, in_body, managed, sent
 
 AS_IT_IS = None
 
@@ -500,6 +500,27 @@ def test_names_without_schema_are_looked_up_in_the_schema_of_the_module_first() 
     assert both.references == (Name("app", "v"), Name("dbo", "w"))
     dbo = SCANNER.analyse("CREATE PROC dbo.x AS SELECT 1 FROM v", "dbo", Managed(kinds, ("dbo",)))
     assert dbo.references == (Name("dbo", "v"),)
+
+
+def test_24_the_name_of_our_own_database_is_no_other() -> None:
+    text = (
+        "CREATE PROC dbo.x AS SELECT Shop.dbo.v.a, v.b, SHOP..w.*, Shop.dbo.fn(1), other.dbo.fn(2)"
+        " FROM Shop.dbo.v JOIN [shop]..[w] ON w.a = Shop.dbo.v.a CROSS APPLY Shop.dbo.tvf(v.a) AS t, other.dbo.v AS o"
+        " INSERT Shop.dbo.v (a) EXEC @rc = shop..sp; EXEC srv.Shop.dbo.sp"
+    )
+    ours = Managed(KINDS, ("dbo",), databases=("Shop", "Sales"))
+    physical = {name: f"{name.leaf}_2" for name in KINDS} | {Name("dbo", "x"): "x_3"}
+    (statement,) = SCANNER.rewrite(text, "dbo", ours, physical)
+    assert statement.text == (
+        "CREATE PROC dbo.x_3 AS SELECT Shop.dbo.v_2.a, v_2.b, SHOP..w_2.*, Shop.dbo.fn_2(1), other.dbo.fn(2)"
+        " FROM Shop.dbo.v_2 JOIN [shop]..[w_2] ON w_2.a = Shop.dbo.v_2.a CROSS APPLY Shop.dbo.tvf_2(v_2.a) AS t, other.dbo.v AS o"
+        " INSERT Shop.dbo.v_2 (a) EXEC @rc = shop..sp_2; EXEC srv.Shop.dbo.sp"
+    )
+    notes = SCANNER.analyse(text, "dbo", ours).notes
+    assert [note.message.split()[0] for note in notes] == [
+        "other.dbo.fn", "other.dbo.v", "srv.Shop.dbo.sp",
+    ]  # fmt: skip
+    assert all("databases in procver.toml" in note.hint for note in notes)
 
 
 def test_a_leaf_that_needs_brackets_gets_them() -> None:

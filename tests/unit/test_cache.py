@@ -136,6 +136,7 @@ def test_a_reference_in_a_string_is_a_mention(shop):
         'default_schema = "app"',
         'search_path = ["app"]',
         'suffix = "_v{version}"',
+        'databases = ["shop"]',
         'encoding = "latin-1"',
     ],
 )

@@ -22,7 +22,7 @@ def test_defaults(project):
 def test_everything_set(project):
     project.toml(
         'sources = ["db", "more"]\ndefault_schema = "app"\nsuffix = "_v{version}"\n'
-        'map = "build/map.json"\nencoding = "cp1252"\nmain = "trunk"\n'
+        'databases = ["shop", "Sales"]\nmap = "build/map.json"\nencoding = "cp1252"\nmain = "trunk"\n'
         "[variables]\nrate = 0.19\ncolumns = [1, 2]\n"
         '[targets]\nlocal = "embedded:"\n'
         '[grants]\n"app.*" = { EXECUTE = ["web", "job"], select = [] }\n"app.x" = {}\n'
@@ -33,6 +33,7 @@ def test_everything_set(project):
     assert config.sources == ("db", "more")
     assert config.search_path == ("app", "public")
     assert config.suffix == "_v{version}"
+    assert config.databases == ("shop", "Sales")
     assert config.variables == {"rate": 0.19, "columns": [1, 2]}
     assert config.targets == {"local": "embedded:"}
     assert config.grants == (

@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 9
+    revision = 10
 
     header = staticmethod(read_header)
 

@@ -100,10 +100,10 @@ class Decisions(Tokens):
         if leaf_at not in self.at_set:
             return None
         leaf = identifier(self.toks[leaf_at])
-        if len(parts) > 2:
+        if len(parts) > 3 or (len(parts) == 3 and not self._is_ours(parts[0])):
             self._crossing(chain, kinds)
             return None
-        schema = identifier(self.toks[parts[0]]) if len(parts) == 2 else None
+        schema = self._part(parts[-2]) if len(parts) > 1 else None
         found = self.names.find(schema, leaf, kinds)
         if found is None:
             if schema is None:
@@ -118,11 +118,11 @@ class Decisions(Tokens):
     def exposed(self, chain: Chain, scope: Scope) -> bool:
         """Decide on the qualifiers in ``chain`` by the items of ``scope``; say if that was it."""
         toks, parts = self.toks, chain.parts
-        if len(parts) + chain.star > 2 and parts[1] in self.at_set:
-            leaf = identifier(toks[parts[1]])
-            found = self.names.find(identifier(toks[parts[0]]), leaf, RELATIONS)
+        at = 2 if len(parts) + chain.star > 3 and self._is_ours(parts[0]) else 1
+        if len(parts) + chain.star > at + 1 and parts[at] in self.at_set:
+            found = self.names.find(self._part(parts[at - 1]), self._part(parts[at]), RELATIONS)
             if found and found.version is None and found.name in scope.names.values():
-                self.mark(parts[1], found)
+                self.mark(parts[at], found)
                 return True
         first = toks[parts[0]]
         if first not in scope.names:
@@ -132,9 +132,17 @@ class Decisions(Tokens):
             self.mark(parts[0], Found(name, None))
         return True
 
+    def _part(self, i: int) -> str:
+        """Return the identifier of one part of a chain, ``""`` for an empty one."""
+        return identifier(self.toks[i]) if i >= 0 else ""
+
+    def _is_ours(self, i: int) -> bool:
+        """Return whether the part at token ``i`` is a name of our own database."""
+        return self._part(i) in self.names.index.databases
+
     def _crossing(self, chain: Chain, kinds: frozenset[Kind]) -> None:
-        """Note a name with a database or a server in front."""
-        schema, leaf = (identifier(self.toks[i]) if i >= 0 else "" for i in chain.parts[-2:])
+        """Note a name with another database or a server in front."""
+        schema, leaf = map(self._part, chain.parts[-2:])
         found = self.names.find(schema, leaf, kinds)
         if found is not None:
             first, last = chain.parts[0], chain.parts[-1]
@@ -144,7 +152,8 @@ class Decisions(Tokens):
                 first,
                 "database-name",
                 f"{written} names a database: it is left as it is",
-                f"write {quote(found.name)}, if this database is meant",
+                f"write {quote(found.name)}, if this database is meant, or add its name to databases in"
+                " procver.toml",
                 found.name,
             )
 

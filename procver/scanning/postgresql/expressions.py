@@ -143,6 +143,8 @@ class Expressions(Walker):
     def qualifier(self, chain: Chain, scope: Scope) -> None:
         """Decide on ``v.a``, ``app.v.a``, ``v.*`` and ``routine.parameter``."""
         parts = chain.parts
+        if len(parts) + chain.star > 3 and self.is_ours(parts[0]):
+            parts = parts[1:]
         qualified = len(parts) + chain.star >= 3
         if qualified and parts[1] in self.at_set:
             schema, leaf = identifier(self.toks[parts[0]]), identifier(self.toks[parts[1]])

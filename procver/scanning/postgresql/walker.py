@@ -184,10 +184,10 @@ class Walker(Tokens, ABC):
         if leaf_at not in self.at_set:
             return None
         leaf = identifier(self.toks[leaf_at])
-        if len(parts) > 2:
+        if len(parts) > 2 and not self.is_ours(parts[0]):
             self.crossing(parts, kinds)
             return None
-        schema = identifier(self.toks[parts[0]]) if len(parts) == 2 else None
+        schema = identifier(self.toks[parts[-2]]) if len(parts) > 1 else None
         found = self.names.find(schema, leaf, kinds)
         if found is None:
             if schema is None and (role != "type" or leaf not in self.variables):
@@ -198,6 +198,10 @@ class Walker(Tokens, ABC):
     def mark(self, at: int, found: Found) -> Name | None:
         """Mark token ``at`` as a use of what was found."""
         return self.findings.use(self.unit, at, found, describing=self.describing)
+
+    def is_ours(self, at: int) -> bool:
+        """Return whether token ``at`` is a name of our own database."""
+        return identifier(self.toks[at]) in self.names.index.databases
 
     def crossing(self, parts: tuple[int, ...], kinds: frozenset[Kind]) -> None:
         """Note a name with a database in front."""
@@ -210,7 +214,8 @@ class Walker(Tokens, ABC):
                 parts[0],
                 "database-name",
                 f"{written} names a database: it is left as it is",
-                f"write {label(found.name)}, if this database is meant",
+                f"write {label(found.name)}, if this database is meant, or add its name to databases in"
+                " procver.toml",
                 found.name,
             )
 
