@@ -85,6 +85,31 @@ def test_a_look_at_the_server_before_the_definition_is_not_sent(guard: str) -> N
         analyse(f"{guard}\nSELECT 1 AS n\nGO\n{PROC}")
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("BEGIN TRANSACTION", "COMMIT TRANSACTION"),
+        ("BEGIN TRAN change WITH MARK 'x'", "COMMIT TRAN change"),
+        ("SET XACT_ABORT ON BEGIN DISTRIBUTED TRANSACTION", "IF @@ERROR <> 0 ROLLBACK ELSE COMMIT"),
+        ("IF @@ERROR <> 0 SET NOEXEC ON", "IF @@ERROR <> 0 SET NOEXEC ON"),
+        ("PRINT N'Creating [dbo].[x]...';", "PRINT N'Update complete.';"),
+        ("USE db SET ANSI_NULLS ON PRINT 'x' DECLARE @a int SET @a = 1 IF @a = 2 RETURN", "SET NOEXEC OFF"),
+        ("BEGIN TRY DROP PROCEDURE dbo.x END TRY BEGIN CATCH PRINT 'none' END CATCH", "PRINT 'there' PRINT 'done'"),
+        ("RAISERROR('go', 0, 1) WITH NOWAIT SET NOCOUNT ON", "RAISERROR('went', 0, 1) WITH NOWAIT"),
+    ],
+)  # fmt: skip
+def test_what_deployment_scripts_say_around_a_definition(before: str, after: str) -> None:
+    text = f"{before}\nGO\n{PROC}\nGO\n{after}\nGO\n"
+    assert sent(text) == ["CREATE PROCEDURE dbo.x_3 AS SELECT 1"]
+    assert analyse(text).shape == analyse(PROC).shape
+
+
+def test_giving_up_without_a_condition_is_refused() -> None:
+    for text in (f"ROLLBACK\nGO\n{PROC}", f"{PROC}\nGO\nROLLBACK", f"SET NOEXEC ON\nGO\n{PROC}"):
+        with pytest.raises(SourceError):
+            analyse(text)
+
+
 @pytest.mark.parametrize("before", DROPS)
 def test_a_drop_before_the_definition_is_left_out_and_noted(before: str) -> None:
     text = f"{before}\nGO\n{PROC}"
@@ -221,6 +246,21 @@ def test_statements_of_one_batch_are_sent_one_by_one() -> None:
         "GRANT EXECUTE ON dbo.x_3 TO b",
         "DENY EXECUTE ON dbo.x_3 TO c",
     ]
+    text = (
+        f"{VIEW}\nGO\nGRANT SELECT, INSERT, UPDATE, DELETE ON dbo.x TO a WITH GRANT OPTION AS dbo DENY ALTER ON dbo.x TO b"
+        " REVOKE SELECT ON dbo.x FROM c CREATE UNIQUE CLUSTERED INDEX i ON dbo.x (a) WITH (FILLFACTOR = 90)"
+        " EXEC sp_addextendedproperty 'a', 'b', 'SCHEMA', 'dbo', 'VIEW', 'x' ALTER AUTHORIZATION ON dbo.x TO SCHEMA OWNER"
+        " PRINT 'done' CREATE INDEX j ON dbo.x (a) INCLUDE (b)"
+    )
+    assert sent(text)[1:] == [
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.x_3 TO a WITH GRANT OPTION AS dbo",
+        "DENY ALTER ON dbo.x_3 TO b",
+        "REVOKE SELECT ON dbo.x_3 FROM c",
+        "CREATE UNIQUE CLUSTERED INDEX i ON dbo.x_3 (a) WITH (FILLFACTOR = 90)",
+        "EXEC sp_addextendedproperty 'a', 'b', 'SCHEMA', 'dbo', 'VIEW', 'x_3'",
+        "ALTER AUTHORIZATION ON dbo.x_3 TO SCHEMA OWNER",
+        "CREATE INDEX j ON dbo.x_3 (a) INCLUDE (b)",
+    ]
     assert (
         sent(TYPE + " GRANT EXECUTE ON TYPE::dbo.x TO a")[1]
         == "GRANT EXECUTE ON TYPE::dbo.x_3 TO a"
@@ -235,6 +275,10 @@ def test_statements_of_one_batch_are_sent_one_by_one() -> None:
         "SET QUOTED_IDENTIFIER ON",
         "SET NOCOUNT OFF",
         "EXEC sp_refreshview 'dbo.x'",
+        "IF @@ERROR <> 0 SET NOEXEC ON",
+        "IF @@ERROR <> 0 AND @@TRANCOUNT > 0 ROLLBACK TRANSACTION ELSE COMMIT TRANSACTION",
+        "IF @@TRANCOUNT > 0 BEGIN PRINT 'done' COMMIT TRAN END ELSE BEGIN PRINT 'failed' ROLLBACK END",
+        "BEGIN TRY PRINT 'dbo.x' END TRY BEGIN CATCH PRINT ERROR_MESSAGE() END CATCH",
         "COMMIT TRAN",
         "-- nothing",
     ],

@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 10
+    revision = 11
 
     header = staticmethod(read_header)
 

@@ -284,6 +284,8 @@ class _Reader:
 
     def _before(self, unit: Unit, step: Step) -> None:
         for leaf in step.simple():
+            if step.word == "if" and _gives_up(unit, leaf):
+                continue
             if not self._skip(unit, leaf):
                 if leaf.word in _EXECUTE and self._is_stub(unit, leaf):
                     continue
@@ -292,9 +294,10 @@ class _Reader:
     def _after(self, unit: Unit, step: Step) -> None:
         assert self.layout is not None
         leaves = step.simple()
-        if not leaves or all(leaf.word in _SILENT for leaf in leaves):
+        is_if = step.word == "if"
+        if all(leaf.word in _SILENT or (is_if and _gives_up(unit, leaf)) for leaf in leaves):
             return
-        if len(leaves) == 1 and step.word != "if" and self._skip(unit, leaves[0]):
+        if len(leaves) == 1 and not is_if and self._skip(unit, leaves[0]):
             return
         settings = self._changed_settings()
         self.layout.following.append(Following(unit, step, None, settings))
@@ -410,6 +413,12 @@ class _Reader:
         return self.units[0].error(
             0, "the file defines no procedure, view, function or table type", hint
         )
+
+
+def _gives_up(unit: Unit, leaf: Step) -> bool:
+    """Return whether a script ends with this statement when something failed before it."""
+    words = unit.folded[leaf.lo : min(leaf.hi, leaf.lo + 3)]
+    return leaf.word == "rollback" or words == ["set", "noexec", "on"]
 
 
 def dropped_names(toks: Sequence[str], lo: int, hi: int) -> list[list[str]]:
