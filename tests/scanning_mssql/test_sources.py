@@ -117,6 +117,62 @@ def test_a_drop_before_the_definition_is_left_out_and_noted(before: str) -> None
     assert rules(text) == ["drop-skipped"]
 
 
+@pytest.mark.parametrize(
+    ("noun", "definition"),
+    [
+        ("VIEW", "CREATE VIEW dbo.x AS SELECT 1 a"),
+        ("FUNCTION", "CREATE FUNCTION dbo.x () RETURNS int AS BEGIN RETURN 1 END"),
+        ("TYPE", TYPE),
+        ("PROCEDURE", PROC),
+    ],
+)
+def test_each_kind_may_be_dropped_before_its_definition(noun: str, definition: str) -> None:
+    alone = sent(definition)
+    for before in (
+        f"DROP {noun} dbo.x",
+        f"DROP {noun} IF EXISTS [dbo].[x];",
+        f"IF 1 = 1 DROP {noun} x",
+    ):
+        assert sent(f"{before}\nGO\n{definition}") == alone
+        assert rules(f"{before}\nGO\n{definition}") == ["drop-skipped"]
+        with pytest.raises(SourceError, match=f"DROP {noun} is not versioned"):
+            analyse(f"{before.replace('x', 'y')}\nGO\n{definition}")
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "CREATE PROC dbo.y AS SELECT 1",
+        "CREATE PROCEDURE dbo.y AS SELECT 1",
+        "ALTER VIEW dbo.y AS SELECT 1 a",
+        "CREATE OR ALTER FUNCTION dbo.y () RETURNS int AS BEGIN RETURN 1 END",
+        "CREATE TRIGGER dbo.y ON dbo.t AFTER INSERT AS SELECT 1",
+    ],
+)
+def test_a_definition_after_another_without_go_is_refused(second: str) -> None:
+    with pytest.raises(SourceError, match="must be the first statement of its batch") as caught:
+        analyse(f"{PROC}\n\n{second}")
+    assert caught.value.line == 3
+    assert "GO" in (caught.value.hint or "")
+
+
+def test_the_right_to_create_is_no_definition() -> None:
+    text = (
+        PROC
+        + " GRANT CREATE VIEW, CREATE PROCEDURE TO a DENY CREATE FUNCTION TO b REVOKE CREATE VIEW FROM c"
+    )
+    assert sent(text) == [text.replace("dbo.x", "dbo.x_3")]
+
+
+def test_a_name_in_double_quotes_is_a_name_only_while_they_make_names() -> None:
+    text = 'CREATE PROC "dbo"."x" AS SELECT 1'
+    assert header(text).name == Name("dbo", "x")
+    assert header(f"SET QUOTED_IDENTIFIER ON\nGO\n{text}").name == Name("dbo", "x")
+    for read in (header, analyse):
+        with pytest.raises(SourceError):
+            read(f"SET QUOTED_IDENTIFIER OFF\nGO\n{text}")
+
+
 def test_what_management_studio_scripts() -> None:
     text = """USE [Shop]
 GO
