@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from procver.objects import Kind, Managed, Name
+from procver.scanning.mssql import reading
 from tests.scanning_mssql.shop import KINDS, SCANNER, analyse, body_rules, in_body, managed, sent
 
 AS_IT_IS = None
@@ -352,9 +353,7 @@ def test_heads(text: str, expected: str) -> None:
     assert sent(text) == [expected]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
+NOTES = [
         ("EXEC dbo.sp;2", ["numbered-procedure"]),
         ("EXEC dbo.sp -1; EXEC other.sp;2; EXEC dbo.sp", []),
         ("EXEC db..sp", ["database-name"]),
@@ -403,10 +402,21 @@ def test_heads(text: str, expected: str) -> None:
         ),
         ("SELECT v.Id FROM dbo.v FOR XML PATH('auto'); SELECT v.auto FROM v FOR XML RAW", []),
         ("SELECT 1 GRANT EXECUTE ON dbo.x TO app", ["missing-go"]),
-    ],
-)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), NOTES)
 def test_what_is_left_is_noted(text: str, expected: list[str]) -> None:
     assert body_rules(text) == expected
+
+
+def test_the_quick_way_decides_as_the_walker_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On each row by itself, where a single name in doubt does not call the walker for all of them."""
+    bodies = [*(c[1] for c in BODIES + STATEMENTS), *(c[0] for c in NOTES)]
+    texts = [f"CREATE PROC dbo.x AS {body}" for body in bodies] + [c[1] for c in HEADS]
+    quick = [(analyse(text), sent(text)) for text in texts]
+    monkeypatch.setattr(reading, "decide_locally", lambda unit, names, at: None)
+    assert [(analyse(text), sent(text)) for text in texts] == quick
 
 
 def test_a_required_name_is_no_mention() -> None:
