@@ -7,6 +7,7 @@ LOCK_TIMEOUT" and "sp_getapplock" are the sources.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import random
@@ -369,10 +370,8 @@ class MssqlDatabase:
 
     def close(self) -> None:
         """See `Database.close`."""
-        try:
+        with contextlib.suppress(pyodbc.Error):  # it is closed already
             self._connection.close()
-        except pyodbc.Error:  # it is closed already
-            return
 
 
 class _BusyError(Exception):
@@ -466,9 +465,10 @@ def open_database(
     except pyodbc.Error as error:
         connection.close()
         found = failures(error)
+        said, hint = (_LOST, _AGAIN) if found.lost else (target.masked(found.message), found.hint)
         raise DatabaseError(
-            f"the server cannot be recognised: {target.masked(found.message)}",
-            hint=found.hint or "procver needs SQL Server 2017 or newer, Azure SQL or Babelfish",
+            f"the server cannot be recognised: {said}",
+            hint=hint or "procver needs SQL Server 2017 or newer, Azure SQL or Babelfish",
             sqlstate=found.sqlstate,
         ) from None
     except BaseException:
