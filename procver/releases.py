@@ -269,6 +269,8 @@ def remove_channel(project: Project, database: Database, name: str) -> str:
 def discard(project: Project, database: Database, name: str | None) -> Changed:
     """Take back a release that was a trial here: drop what only it used and free those numbers.
 
+    One that was taken back already is answered for as it was then.
+
     Args:
         project: whose release.
         database: where.
@@ -280,6 +282,12 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
     """
     for _ in range(ROUNDS):
         known = known_of(project, database)
+        if name is not None and known.release(name) is None:
+            # Who lost the connection before the answer came runs the same command again.
+            about = {"project": project.config.name, "actions": ["discard"], "others": []}
+            newest = Call("events", {**about, "release": name, "limit": 1})
+            for _, _, _, _, _, detail, _ in database.read(newest)[0]:
+                return Changed(name, "discarded", freed=tuple(sorted(detail["versions"])))
         release = None if name is None else find_release(known, name)
         if release and known.is_live(release, project.config.gc.idle):
             raise ConflictError(
