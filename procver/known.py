@@ -104,7 +104,8 @@ class Membership(NamedTuple):
 class Known:
     """One consistent read of the registry.
 
-    ``requires`` maps a version's id to the ids it needs; ``now`` is the server's clock.
+    ``generation`` counts what was written so far; ``main`` is its part that was not written in lanes, ``lanes`` what was
+    written in each. ``requires`` maps a version's id to the ids it needs; ``now`` is the server's clock.
     """
 
     project_id: int
@@ -117,6 +118,8 @@ class Known:
     channels: tuple[KnownChannel, ...] = ()
     memberships: tuple[Membership, ...] = ()
     requires: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    main: int = 0
+    lanes: Mapping[int, int] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> dict[int, KnownVersion]:

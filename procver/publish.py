@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-from procver import obstacles
+from procver import lanes, obstacles
 from procver.contract import Contract
-from procver.dialects import Call, Database, DdlError
-from procver.errors import ConflictError, DatabaseError, StalePlanError, UsageError
-from procver.fingerprint import seal
-from procver.known import Known, KnownVersion
-from procver.objects import AFTER, LineIndex, Name, Note
+from procver.dialects import Call, Database, DdlError, Laned
+from procver.errors import DatabaseError, StalePlanError, UsageError
+from procver.known import Known
+from procver.objects import AFTER, LineIndex, Note
 from procver.plan import Create, Plan, plan
-from procver.project.config import Config
-from procver.project.sources import Source
+from procver.prepared import Prepared, granted, numbers_of
 from procver.project.templates import SOURCE as TEMPLATE
 from procver.project.workspace import Project
 from procver.registry import writing
@@ -152,7 +150,10 @@ def _execute(
     # Before the first version: a number that exists in a database must be in the lock, whatever happens next.
     project.keep_lock()
     if found.create:
-        done += _create(project, database, known, found.create, found.release, progress)
+        recorded = found.number is not None
+        done += _create(
+            project, database, known, found.create, found.release, progress, recorded=recorded
+        )
     if found.number is not None:
         there = [
             {
@@ -215,113 +216,41 @@ def _create(
     steps: tuple[Create, ...],
     release: str | None,
     progress: Progress | None,
+    *,
+    recorded: bool = False,
 ) -> int:
-    prepared = _Prepared(project, database, known, steps)
+    """See `create`. ``recorded``: the release is recorded next, by a commit that makes all of these last too."""
+    prepared = Prepared(project, database, known, steps)
+    done = 0
+
+    def tell(versions: int) -> None:
+        nonlocal done
+        done += versions
+        if progress:
+            progress(min(done, len(steps)), len(steps))
+
+    def explain(error: DdlError, subjects: list[Subject]) -> DdlError:
+        return _explained(error, subjects, project)
+
+    if (
+        recorded
+        and isinstance(database, Laned)
+        and (waves := lanes.waves(steps))
+        and (other := database.beside())
+    ):
+        with contextlib.closing(other):
+            together = lanes.Publication((database, other), known, prepared, release, tell, explain)
+            return together.create(waves)
     subjects: list[Subject] = []
-    units = writing.creation(known.project_id, prepared, subjects, release)
+    units = writing.creation(known.project_id, prepared.versions(steps), subjects, release)
     committed = 0
     try:
         for index in database.run(known.project_id, known.generation, units):
             committed = index + 1
-            if progress:
-                progress(min(committed * writing.BATCH_OBJECTS, len(steps)), len(steps))
+            tell(writing.BATCH_OBJECTS)
     except DdlError as error:
-        raise _explained(error, subjects, project) from None
+        raise explain(error, subjects) from None
     return committed
-
-
-class _Prepared:
-    """The versions of a plan's steps, made ready one by one while earlier ones are being created."""
-
-    def __init__(
-        self, project: Project, database: Database, known: Known, steps: tuple[Create, ...]
-    ) -> None:
-        stored = [s.known.id for s in steps if s.known is not None]
-        stored += [s.previous.id for s in steps if s.previous and not _speaks(s.previous)]
-        first = [s.member for s in steps if s.member and not s.known and not s.previous]
-        names = [{**_target(m.name), "kind": str(m.kind)} for m in first]
-        definitions, namesakes = database.read(
-            Call("definitions", {"ids": stored}), Call("unmanaged_namesakes", {"names": names})
-        )
-        self._definitions = {row[0]: row for row in definitions}
-        if not self._definitions.keys() >= set(stored):
-            raise StalePlanError("a version was discarded by another procver command")
-        self._namesakes = {(row[0], row[1]) for row in namesakes}
-        self._project, self._known, self._steps = project, known, steps
-
-    def __iter__(self) -> Iterator[NewVersion]:
-        to_come = {(step.label, step.number) for step in self._steps}
-        for step in self._steps:
-            to_come.discard((step.label, step.number))
-            version = self._version(step)
-            yield version._replace(awaits=tuple(n for n in version.requires if n in to_come))
-
-    def _version(self, step: Create) -> NewVersion:
-        if step.known is not None:
-            row = self._definitions[step.known.id]
-            return _again(step, row[1], row[2], row[9], row[10], self._known)
-        return _fresh(step, self._project)._replace(privileges=self._privileges(step))
-
-    def _privileges(self, step: Create) -> dict[str, Any] | None:
-        """Say where a new version's owner, grants and comments come from."""
-        member, previous = step.member, step.previous
-        assert member is not None  # a step without one is restored
-        found: dict[str, Any] = {}
-        if previous is not None and _same_sort(previous.kind, member.kind):
-            if _speaks(previous):
-                found["like"] = {**_target(previous.name), "kind": str(previous.kind)}
-            else:
-                found["given"] = self._definitions[previous.id][2]
-        elif previous is None and (member.name.schema, member.name.leaf) in self._namesakes:
-            found["like"] = {**_target(member.name), "kind": str(member.kind)}
-        rule = granted(self._project.config, member.label, str(member.kind))
-        if rule is not None:
-            found["exactly"] = rule
-        return found or None
-
-
-def _speaks(version: KnownVersion) -> bool:
-    """Return whether the catalog still tells who may use a version: one in quarantine says nobody."""
-    return version.usable and version.quarantined_at is None
-
-
-def _target(name: Name) -> dict[str, str]:
-    return {"schema": name.schema, "leaf": name.leaf}
-
-
-def _again(
-    step: Create, definition: Any, privileges: Any, path: str, sealed: str, known: Known
-) -> NewVersion:
-    version = step.known
-    assert version is not None
-    if sealed != seal(version.fingerprint, definition):
-        raise ConflictError(
-            f"the registry's text of {version.physical} is not what was published",
-            hint="somebody changed procver.version by hand: bring that row back from a backup of the database",
-        )
-    needs = (known.by_id[need] for need in known.requires.get(version.id, ()))
-    return NewVersion(
-        version.label, version.kind, version.number, version.fingerprint, version.shape,
-        version.source_digest, path, version.name, version.physical,
-        tuple((text, role) for text, role in definition),
-        tuple((need.label, need.number) for need in needs),
-        {"given": privileges, "wholly": True} if privileges else None,
-        deferred=True,
-    )  # fmt: skip
-
-
-def _fresh(step: Create, project: Project) -> NewVersion:
-    member = step.member
-    assert member is not None  # a step without one is restored from the registry
-    source = project.sources.by_name[member.name]
-    numbers = _numbers(project, source, member.number, member.requires)
-    statements = project.sources.statements(member.name, numbers)
-    return NewVersion(
-        member.label, member.kind, member.number, member.fingerprint, member.shape,
-        source.digest, source.path, member.physical, member.quoted,
-        tuple((statement.text, statement.role) for statement in statements),
-        member.requires, deferred=member.deferred,
-    )  # fmt: skip
 
 
 def _refuse(
@@ -332,25 +261,6 @@ def _refuse(
     ]
     roles = {role for rule in rules for role, *_ in rule or () if role is not None}
     return obstacles.refuse(database, project, steps, sorted(roles))
-
-
-def _same_sort(one: Any, other: Any) -> bool:
-    return bool(one.is_routine == other.is_routine and one.is_relation == other.is_relation)
-
-
-def granted(config: Config, label: str, kind: str) -> list[list[Any]] | None:
-    """Return what ``[grants]`` says of an object, as [[grantee, privilege, grantable], ...]; None if nothing."""
-    found: list[list[Any]] | None = None
-    for rule in config.grants:
-        if config.matches(rule, label):
-            found = found or []
-            for privilege, roles in rule.privileges.items():
-                if config.grantable(privilege, kind):
-                    found += [
-                        [None if role in ("public", "PUBLIC") else role, privilege.upper(), False]
-                        for role in roles
-                    ]
-    return found
 
 
 def _explained(error: DdlError, subjects: list[Subject], project: Project) -> DdlError:
@@ -383,22 +293,8 @@ def _line(error: DdlError, version: NewVersion, index: int, project: Project) ->
     if name is None:
         return None
     source, _ = sources.text(name)
-    numbers = _numbers(project, sources.by_name[name], version.number, version.requires)
+    numbers = numbers_of(project, sources.by_name[name], version.number, version.requires)
     statements = sources.statements(name, numbers)
     if index >= len(statements) or statements[index].text != version.definition[index][0]:
         return None
     return LineIndex(source).line(statements[index].locate(error.position or 0))
-
-
-def _numbers(
-    project: Project, source: Source, number: int, requires: Iterable[tuple[str, int]]
-) -> dict[Name, int]:
-    """Return which version a source and each of its references is, given what the version requires."""
-    pins, references = dict(source.analysis.pins), set(source.analysis.references)
-    numbers = {source.name: number}
-    for label, required in requires:
-        name = project.names.get(label) or project.name(label)
-        # Of a version that is mentioned by its number, another one may be required as well.
-        if name in references and pins.get(name, required) == required:
-            numbers.setdefault(name, required)
-    return numbers

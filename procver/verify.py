@@ -10,8 +10,9 @@ from procver.dialects import Call, Database
 from procver.instances import discords
 from procver.known import DROPPED, Known, KnownVersion
 from procver.marking import mark
+from procver.prepared import granted
 from procver.project.workspace import Project
-from procver.publish import ROUNDS, granted
+from procver.publish import ROUNDS
 from procver.releases import known_of, policy_of
 
 

@@ -29,7 +29,7 @@ from typing import IO, Any, NoReturn
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from procver import collect
+from procver import collect, lanes
 from procver.cli import main as command_line
 from procver.dialects import PATIENCE as TRIES
 from procver.dialects import Call, Database, Row, Unit
@@ -80,6 +80,7 @@ class Proxy:
         self._threads: list[threading.Thread] = []
         self._sockets: list[socket.socket] = []
         self.statements: list[str] = []
+        self._counting = threading.Lock()
         self.syncs = 0
         self.backends: list[int] = []
         self.fault: BaseException | None = None
@@ -152,9 +153,11 @@ class Proxy:
             elif kind == b"Q":
                 text = body.rstrip(b"\0").decode()
             if kind in b"EQ":
-                self.statements.append(text)
+                with self._counting:
+                    self.statements.append(text)
+                    number = len(self.statements)
                 if self._before is not None:
-                    self._before(len(self.statements), text)
+                    self._before(number, text)
             pair.expect()
             pair.server.sendall(kind + struct.pack("!i", len(body) + 4) + body)
             # After a simple query the client itself waits; "Q" has answers of its own number.
@@ -288,11 +291,12 @@ class Kennel:
 
     Args:
         batch: how many versions its commands create, or drop, in one transaction.
+        laned: whether they use two connections however little they create.
     """
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self, batch: int, *, laned: bool = False) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"from tests.faults import keep; keep({batch})"],
+            [sys.executable, "-c", f"from tests.faults import keep; keep({batch}, {laned})"],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
@@ -336,11 +340,13 @@ class Command:
         return code, text
 
 
-def keep(batch: int) -> None:
+def keep(batch: int, laned: bool) -> None:
     """What a `Kennel` does in its process: fork, tell the process id, wait, tell the exit code."""
     for module in PRELOADED:
         importlib.import_module(module)
     writing.BATCH_OBJECTS = collect.TOGETHER = batch
+    if laned:
+        lanes.FROM = lanes.BROAD = 0
     for line in sys.stdin:
         words, output = json.loads(line)
         pid = os.fork()

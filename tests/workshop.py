@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from click.testing import CliRunner, Result
 
-from procver import Resolver
+from procver import Resolver, lanes
 from procver.cli import cli
 from procver.errors import ProcverError
 
@@ -152,6 +153,12 @@ TABLES = (
     "upgrade",
 )
 """The registry's tables and views; what statistics were sampled is left out."""
+
+
+def in_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have publications use two connections however little there is to create, but for cycles."""
+    monkeypatch.setattr(lanes, "FROM", 0)
+    monkeypatch.setattr(lanes, "BROAD", 0)
 
 
 def together(*work: Callable[[], Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from procver.errors import ConfigError, DatabaseError
 
@@ -49,6 +49,18 @@ class Unit(NamedTuple):
 
     steps: Iterable[Call | Ddl]
     patient: bool = True
+
+
+class Lane(NamedTuple):
+    """One of several ways to write to a project at the same time: each object's versions are created in its own.
+
+    Attributes:
+        number: which one, from 0.
+        generation: how many units were committed in it.
+    """
+
+    number: int
+    generation: int
 
 
 _LACKING = {"42501", "229", "262", "297", "300", "3701"}
@@ -139,6 +151,32 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""
+
+
+@runtime_checkable
+class Laned(Protocol):
+    """A `Database` whose registry keeps lanes, so that two connections can create versions of one project together."""
+
+    def beside(self) -> Laned | None:
+        """Open one more connection to the same target; None if the server grants no more."""
+
+    def run_in_lane(
+        self, project_id: int, main: int, lane: Lane, units: Iterable[Unit]
+    ) -> Iterator[int]:
+        """Run units as `Database.run` does, but together with what runs in other lanes.
+
+        Args:
+            project_id: the project that is written to.
+            main: the project's generation without those of its lanes: it stays, and nobody else may count it up.
+            lane: where; each unit adds one to its generation.
+            units: what to run; taken lazily.
+
+        Raises:
+            StalePlanError, DdlError, DatabaseError: as `Database.run`.
+        """
+
+    def close(self) -> None:
+        """See `Database.close`."""
 
 
 def connect(

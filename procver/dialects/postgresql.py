@@ -12,14 +12,15 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from procver import registry
-from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Row, Unit
+from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Lane, Row, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
 
 try:
@@ -81,14 +82,21 @@ class PostgresqlDatabase:
         connection: an open connection in autocommit mode.
         search_path: schemas in which definitions are created and looked up.
         lock_timeout: seconds a statement of a unit may wait for a lock.
+        more: opens another connection like this one, if that can be done.
     """
 
     dialect = "postgresql"
 
     def __init__(
-        self, connection: psycopg.Connection[Any], search_path: tuple[str, ...], lock_timeout: float
+        self,
+        connection: psycopg.Connection[Any],
+        search_path: tuple[str, ...],
+        lock_timeout: float,
+        more: Callable[[], psycopg.Connection[Any]] | None = None,
     ) -> None:
         self._connection = connection
+        self._more = more
+        self._search_path = search_path
         self._path = ", ".join('"' + part.replace('"', '""') + '"' for part in search_path)
         self._lock_timeout = lock_timeout
         self._queries = {name: sql.encode() for name, sql in registry.queries(self.dialect).items()}
@@ -97,13 +105,18 @@ class PostgresqlDatabase:
         """See `Database.install`."""
         steps = registry.upgrades(self.dialect)
         try:
-            if self._level() == steps[-1].number:
-                return True
-            if not create and self._level() == 0:
-                return False
+            # While another command sets it up this may see one half: then ask again, once that one has ended.
+            with suppress(ConflictError, psycopg.errors.UndefinedTable):
+                level = self._level()
+                if level == steps[-1].number:
+                    return True
+                if not create and level == 0:
+                    return False
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtext('procver'))")
                 level = self._level()
+                if level == 0 and not create:
+                    return False
                 if level == 0:
                     # One that is there needs no right on the database: `procver init --roles`.
                     if not cursor.execute("SELECT to_regnamespace('procver')").fetchone()[0]:  # type: ignore[index]
@@ -127,9 +140,9 @@ class PostgresqlDatabase:
     def _level(self) -> int:
         newest = registry.upgrades(self.dialect)[-1].number
         row = self._connection.execute(
-            "SELECT to_regclass('procver.upgrade') IS NOT NULL,"
-            " EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE n.nspname = 'procver' AND c.relname <> 'upgrade')"
+            "SELECT coalesce(bool_or(c.relname = 'upgrade'), false), count(*) > 0"
+            " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'procver'"
         ).fetchone()
         assert row is not None
         there, occupied = row
@@ -189,13 +202,45 @@ class PostgresqlDatabase:
         self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = PATIENCE
     ) -> Iterator[int]:
         """See `Database.run`."""
+
+        def hold(done: int, patient: bool) -> Call:
+            about = self._hold(project_id, patient)
+            return Call("hold", {**about, "expected": generation + done})
+
+        return self._run(hold, units, tries)
+
+    def beside(self) -> PostgresqlDatabase | None:
+        """See `Laned.beside`."""
+        try:
+            connection = self._more() if self._more else None
+        except psycopg.Error:
+            connection = None
+        if connection is None:
+            return None
+        return PostgresqlDatabase(connection, self._search_path, self._lock_timeout, self._more)
+
+    def run_in_lane(
+        self, project_id: int, main: int, lane: Lane, units: Iterable[Unit]
+    ) -> Iterator[int]:
+        """See `Laned.run_in_lane`."""
+
+        def hold(done: int, patient: bool) -> Call:
+            about = self._hold(project_id, patient)
+            about |= {"expected": main, "lane": lane.number, "in_lane": lane.generation + done}
+            return Call("hold_lane", about)
+
+        return self._run(hold, units, PATIENCE)
+
+    def _run(
+        self, hold: Callable[[int, bool], Call], units: Iterable[Unit], tries: int
+    ) -> Iterator[int]:
         source = iter(units)
         window: deque[Unit] = deque()  # sent, or to be sent again, and not known to be committed
         done = tried = 0
         group = GROUP
         while True:
             try:
-                for _ in self._pipeline(project_id, generation + done, window, source, group):
+                for _ in self._pipeline(hold, done, window, source, group):
                     window.popleft()
                     yield done
                     done, tried, group = done + 1, 0, GROUP
@@ -212,8 +257,8 @@ class PostgresqlDatabase:
 
     def _pipeline(
         self,
-        project_id: int,
-        generation: int,
+        hold: Callable[[int, bool], Call],
+        done: int,
         window: deque[Unit],
         source: Iterator[Unit],
         group: int,
@@ -243,8 +288,8 @@ class PostgresqlDatabase:
                 for index, unit in enumerate(chain(tuple(window), fresh())):
                     # Each statement must see what others committed while it waited for a lock.
                     send(b"BEGIN ISOLATION LEVEL READ COMMITTED")
-                    hold = Call("hold", self._hold(project_id, generation + index, unit.patient))
-                    for steps in _grouped(chain((hold,), unit.steps), group):
+                    first_of_all = hold(done + index, unit.patient)
+                    for steps in _grouped(chain((first_of_all,), unit.steps), group):
                         first = steps[0]
                         if isinstance(first, Call):
                             send(self._queries[first.query], steps, first.argument)
@@ -270,11 +315,10 @@ class PostgresqlDatabase:
         for _ in range(settle()):
             yield
 
-    def _hold(self, project_id: int, expected: int, patient: bool) -> dict[str, Any]:
+    def _hold(self, project_id: int, patient: bool) -> dict[str, Any]:
         lock_timeout = self._lock_timeout if patient else min(self._lock_timeout, MOMENT)
         return {
             "project_id": project_id,
-            "expected": expected,
             "queue_timeout": f"{QUEUE_TIMEOUT:g}s",
             "lock_timeout": f"{lock_timeout * 1000:.0f}ms",
             "search_path": self._path,
@@ -362,12 +406,16 @@ def open_database(
 
         url = start(root, url.removeprefix("embedded:"))
     parts: dict[str, Any] = {}
+
+    def dial() -> psycopg.Connection[Any]:
+        return psycopg.connect(autocommit=True, prepare_threshold=None, **parts)
+
     try:
         parts = psycopg.conninfo.conninfo_to_dict(url)
         parts.setdefault("connect_timeout", "10")
         parts.setdefault("application_name", "procver")
         parts.update(client_encoding="utf8")
-        connection = psycopg.connect(autocommit=True, prepare_threshold=None, **parts)  # type: ignore[arg-type]
+        connection = dial()
     except psycopg.ProgrammingError as error:
         raise ConfigError(
             f"the target's URL cannot be read: {_masked(str(error).strip(), url, parts)}",
@@ -386,7 +434,7 @@ def open_database(
         raise DatabaseError(
             f"the server is PostgreSQL {version}", hint="procver needs PostgreSQL 14 or newer"
         )
-    return PostgresqlDatabase(connection, search_path, lock_timeout)
+    return PostgresqlDatabase(connection, search_path, lock_timeout, dial)
 
 
 def _whom(parts: Mapping[str, Any]) -> str:

@@ -27,7 +27,8 @@ def read(database: Database, project: str) -> Known | None:
     )
     if not projects:
         return None
-    project_id, _, _, generation, last_release = projects[0]
+    project_id, _, _, generation, last_release, *laned = projects[0]
+    main, lanes = laned or (generation, None)
     known: dict[tuple[str, int], KnownVersion] = {}
     needs: dict[int, list[tuple[str, int]]] = {}
     for row in versions:
@@ -57,4 +58,6 @@ def read(database: Database, project: str) -> Known | None:
         channels=tuple(KnownChannel(*row) for row in channels),
         memberships=tuple(Membership(*row) for row in memberships),
         requires=requirements,
+        main=main,
+        lanes={int(lane): count for lane, count in (lanes or {}).items()},
     )

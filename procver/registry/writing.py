@@ -126,6 +126,8 @@ def creation(
     versions: Iterable[NewVersion],
     subjects: list[Subject],
     release: str | None = None,
+    *,
+    lightly: bool = False,
 ) -> Iterator[Unit]:
     """Yield the units that create ``versions`` in order; each is made while its steps are taken.
 
@@ -134,10 +136,11 @@ def creation(
         versions: what to create, dependencies first.
         subjects: filled with what each `Ddl.subject` in the units means.
         release: for which release, if for one.
+        lightly: another commit will follow, and make the last one of these last as well.
     """
     source = _Ahead(iter(versions))
     while source.next is not None:
-        steps = Steps(_batch(project_id, source, subjects, release))
+        steps = Steps(_batch(project_id, source, subjects, release, lightly))
         yield Unit(steps)
         for _ in steps:  # what the taker left
             pass
@@ -158,7 +161,11 @@ class _Ahead:
 
 
 def _batch(
-    project_id: int, source: _Ahead, subjects: list[Subject], release: str | None
+    project_id: int,
+    source: _Ahead,
+    subjects: list[Subject],
+    release: str | None,
+    lightly: bool,
 ) -> Iterator[Call | Ddl]:
     batch: list[NewVersion] = []
     later: list[Ddl] = []
@@ -204,7 +211,7 @@ def _batch(
         yield Call("carry", [item for item in carry if item.get("wholly")])
     yield Call("add_versions", [{"project_id": project_id, **v.as_row()} for v in batch])
     yield from _told(project_id, batch, release)
-    if source.next is not None:
+    if lightly or source.next is not None:
         # The next commit makes this one last as well; and the last one waits until all are on disk.
         yield Call("commit_lightly", {})
 

@@ -25,7 +25,7 @@ from procver.restore import restore
 from procver.verify import verify
 from tests.faults import Paused
 from tests.live.conftest import THINGS
-from tests.workshop import Workshop, together
+from tests.workshop import Workshop, in_lanes, together
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +39,13 @@ OLD, NEW = [(2, "bolt"), (3, "crane")], [(2, "bolt", 1), (3, "crane", 5000)]
 def small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many short transactions give the others many moments to come between."""
     monkeypatch.setattr(writing, "BATCH_OBJECTS", 1)
+
+
+@pytest.fixture(params=["on one connection", "in lanes"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How publications create versions."""
+    if request.param == "in lanes":
+        in_lanes(monkeypatch)
 
 
 class Actor:
@@ -110,6 +117,7 @@ def answer(shop: Workshop, release: str) -> list[tuple[Any, ...]]:
     return shop.sql(f"SELECT * FROM {mapping(shop, release)['app.find_things']}(2)")
 
 
+@pytest.mark.usefixtures("either_way")
 def test_eight_publish_the_same_release_to_an_empty_database(workshop: Workshop) -> None:
     with crew(workshop, MANY) as actors:
         done = together(*(lambda a=a: a.publish("1") for a in actors))
@@ -120,6 +128,7 @@ def test_eight_publish_the_same_release_to_an_empty_database(workshop: Workshop)
         actors[0].check()
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("at", range(1, 10))
 def test_a_first_publish_in_the_middle_of_another(workshop: Workshop, at: int) -> None:
     """Before each use of the database in turn somebody else does all of it."""
@@ -134,6 +143,7 @@ def test_a_first_publish_in_the_middle_of_another(workshop: Workshop, at: int) -
         assert came or at > 8, "the publication was not interrupted"
 
 
+@pytest.mark.usefixtures("either_way")
 def test_eight_publish_releases_of_their_own(workshop: Workshop) -> None:
     with crew(workshop, MANY) as actors:
         for index, actor in enumerate(actors):
@@ -150,6 +160,7 @@ def test_eight_publish_releases_of_their_own(workshop: Workshop) -> None:
         actors[0].check()
 
 
+@pytest.mark.usefixtures("either_way")
 def test_eight_take_the_same_number_and_one_gets_it(workshop: Workshop) -> None:
     workshop.publish("1")
     with crew(workshop, MANY) as actors:
@@ -187,6 +198,7 @@ def test_eight_processes_publish_at_once(workshop: Workshop) -> None:
         actors[0].check()
 
 
+@pytest.mark.usefixtures("either_way")
 def test_publish_against_gc(workshop: Workshop) -> None:
     """Contents that come and go are condemned, dropped, and wanted again, all at once."""
     dearer = WIDER.replace("t.price", "t.price * 2 AS price")

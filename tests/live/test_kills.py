@@ -63,7 +63,8 @@ SECOND = {
     "app.even": [(False,)],
     "app.dearest": [(3, "crane")],
 }
-CONTRACTS = {"1": FIRST, "2": SECOND}
+LANES = {name: rows for name, rows in FIRST.items() if name != "app.even"}
+CONTRACTS = {"1": FIRST, "2": SECOND, "lanes": LANES}
 
 
 def bare(shop: Workshop) -> None:
@@ -72,6 +73,13 @@ def bare(shop: Workshop) -> None:
     shop.sql("CREATE FUNCTION app.by_hand_1() RETURNS int LANGUAGE sql AS 'SELECT 7'")
     shop.write(things=THINGS, find_things=FIND, count_things=COUNT, alone=ALONE)
     shop.write(even=EVEN, odd=ODD, dearest=DEAREST)
+    shop.run("lock")
+
+
+def no_cycle(shop: Workshop) -> None:
+    """What can be created over two connections."""
+    bare(shop)
+    shop.remove("even", "odd")
     shop.run("lock")
 
 
@@ -129,6 +137,7 @@ class Scenario(NamedTuple):
 
 SCENARIOS = {
     "first-publish": Scenario(bare, ("publish", "--release", "1"), 5),
+    "in-lanes": Scenario(no_cycle, ("publish", "--release", "lanes"), 4),
     "second-publish": Scenario(edited, ("publish", "--release", "2"), 3),
     "gc": Scenario(half_condemned, ("gc", "--apply"), 4, times=2),
     "restore": Scenario(collected, ("release", "activate", "1", "--restore"), 3),
@@ -141,7 +150,7 @@ class Stage:
 
     def __init__(self, server: Server, base: Path, scenario: Scenario) -> None:
         self.server, self.base, self.scenario = server, base, scenario
-        self.kennel = Kennel(BATCH)
+        self.kennel = Kennel(BATCH, laned=scenario.prepare is no_cycle)
         self.template = f"stage_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {self.template}")
@@ -180,8 +189,11 @@ class Stage:
 
 # What a server sees of a killed client and of a terminated backend is the same; PROCVER_TEST_LONG plays all of both.
 LONG = os.environ.get("PROCVER_TEST_LONG")
-KILLED = list(SCENARIOS) if LONG else ["first-publish", "gc", "discard"]
-TERMINATED = list(SCENARIOS) if LONG else ["second-publish", "gc", "restore"]
+KILLED = list(SCENARIOS) if LONG else ["first-publish", "in-lanes", "gc", "discard"]
+# A lane that has nothing left to do does not notice: tests/live/test_lanes.py terminates those that have.
+TERMINATED = (
+    [s for s in SCENARIOS if s != "in-lanes"] if LONG else ["second-publish", "gc", "restore"]
+)
 
 
 @pytest.fixture
@@ -247,6 +259,8 @@ def play(stage: Stage, fault: Callable[[Command, Proxy, Workshop], None], code: 
     """Let the fault happen at each statement in turn. From every state that it leaves, the command completes."""
     statements, wanted = stage.reference()
     assert len(statements) > 10
+    laned = any("hold_lane" in text for text in statements)
+    assert laned == (stage.scenario.prepare is no_cycle)
     completed: set[tuple[str, ...]] = set()
     with contextlib.ExitStack() as copies:
         shop = copies.enter_context(stage.copy())

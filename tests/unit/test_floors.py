@@ -30,6 +30,8 @@ ROWS = [
     ["dialects"],
     ["registry"],
     ["obstacles"],
+    ["prepared"],
+    ["lanes"],
     ["publish"],
     ["evidence"],
     ["releases"],

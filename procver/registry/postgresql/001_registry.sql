@@ -6,10 +6,19 @@ CREATE TABLE procver.project (
     name            text NOT NULL UNIQUE,
     dialect         text NOT NULL DEFAULT 'postgresql',
     default_schema  text NOT NULL,
-    -- counts every committed change of this project: a plan made at one generation is refused at another
+    -- counts, with those of its lanes, every committed change of this project: a plan made at one generation is refused at another
     generation      bigint NOT NULL DEFAULT 0,
     -- the number of the newest release; see procver.membership
     last_release    bigint NOT NULL DEFAULT 0
+);
+
+-- Where a large publication creates versions over several connections: each object's versions in the lane that the hash of
+-- its name gives, so that nobody creates the same one in another.
+CREATE TABLE procver.lane (
+    project_id      int NOT NULL REFERENCES procver.project,
+    number          int NOT NULL,
+    generation      bigint NOT NULL,
+    PRIMARY KEY (project_id, number)
 );
 
 CREATE TABLE procver.version (
@@ -168,9 +177,30 @@ JOIN procver.release r ON r.id = c.release_id;
 -- Opens the one writing transaction of a project, if nothing was written since its plan was made.
 CREATE FUNCTION procver.hold(project int, expected bigint) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    found bigint;
 BEGIN
-    UPDATE procver.project p SET generation = p.generation + 1
-    WHERE p.id = hold.project AND p.generation = hold.expected;
+    -- Waits for all that hold the project, in lanes too; and what these have committed, the next statement sees.
+    UPDATE procver.project p SET generation = p.generation + 1 WHERE p.id = hold.project
+    RETURNING p.generation - 1 INTO found;
+    found := found + (SELECT coalesce(sum(l.generation), 0) FROM procver.lane l WHERE l.project_id = hold.project);
+    IF found IS DISTINCT FROM hold.expected THEN
+        RAISE EXCEPTION 'the registry was changed by another procver command' USING ERRCODE = 'PV001';
+    END IF;
+END $$;
+
+-- The same for one of several that create versions together, each in its lane; everybody else waits until none is left, and they
+-- for everybody else.
+CREATE FUNCTION procver.hold_lane(project int, expected bigint, lane int, in_lane bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM procver.project p WHERE p.id = hold_lane.project AND p.generation = hold_lane.expected FOR SHARE;
+    IF FOUND THEN
+        INSERT INTO procver.lane AS l (project_id, number, generation)
+        VALUES (hold_lane.project, hold_lane.lane, 1)
+        ON CONFLICT (project_id, number) DO UPDATE SET generation = l.generation + 1
+        WHERE l.generation = hold_lane.in_lane;
+    END IF;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the registry was changed by another procver command' USING ERRCODE = 'PV001';
     END IF;

@@ -4,8 +4,11 @@
 SELECT max(number) FROM procver.upgrade WHERE $1::jsonb IS NOT NULL
 
 -- name: project
-SELECT id, dialect, default_schema, generation, last_release
-FROM procver.project WHERE name = $1::jsonb ->> 'project'
+SELECT p.id, p.dialect, p.default_schema, p.generation + coalesce(l.generation, 0), p.last_release, p.generation, l.lanes
+FROM procver.project p
+LEFT JOIN LATERAL (SELECT sum(l.generation)::bigint AS generation, json_object_agg(l.number, l.generation) AS lanes
+                   FROM procver.lane l WHERE l.project_id = p.id) l ON true
+WHERE p.name = $1::jsonb ->> 'project'
 
 -- name: versions
 SELECT v.name, v.number, v.id, v.kind, v.fingerprint, v.shape, v.source_digest, v.schema, v.leaf, v.physical, v.state,
@@ -211,6 +214,14 @@ ON CONFLICT (name) DO NOTHING
 -- name: hold
 SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
        procver.hold(($1::jsonb ->> 'project_id')::int, ($1::jsonb ->> 'expected')::bigint),
+       set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
+       set_config('search_path', $1::jsonb ->> 'search_path', true),
+       set_config('client_min_messages', 'warning', true)
+
+-- name: hold_lane
+SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
+       procver.hold_lane(($1::jsonb ->> 'project_id')::int, ($1::jsonb ->> 'expected')::bigint,
+                         ($1::jsonb ->> 'lane')::int, ($1::jsonb ->> 'in_lane')::bigint),
        set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
        set_config('search_path', $1::jsonb ->> 'search_path', true),
        set_config('client_min_messages', 'warning', true)
