@@ -214,7 +214,7 @@ def test_a_schema_or_a_role_that_is_missing(published: Yard) -> None:
 
 
 def test_names_of_other_databases_are_left_and_reported(published: Yard) -> None:
-    """Be it another database, one on another server, or this one by its name: the target may be called otherwise."""
+    """Be it another database, one on another server, or this one by its name: a target may be called otherwise."""
     name = published.sql("SELECT DB_NAME()")[0][0]
     for written in (
         f"{name}.app.things",

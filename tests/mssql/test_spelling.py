@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.behaviour.worlds import NOW
-from tests.mssql.shop import SOURCES, Shop
+from tests.mssql.shop import SOURCES, WIDER, Shop
 
 
 def test_a_source_in_another_case_is_published_as_what_it_was(shop: Shop) -> None:
@@ -36,6 +36,24 @@ def test_a_source_in_another_case_is_published_as_what_it_was(shop: Shop) -> Non
     shop.publish("4")
     granted = shop.place.sql("SELECT privileges FROM procver.version WHERE leaf = N'spAlone_3'")
     assert '["app_reader","EXECUTE",false]' in granted[0][0]
+
+
+def test_the_name_of_our_own_database_where_the_project_says_it(shop: Shop) -> None:
+    name = shop.place.sql("SELECT DB_NAME()")[0][0]
+    config = shop.root / "procver.toml"
+    text = config.read_text()
+    config.write_text(
+        text.replace("[project]\n", f'[project]\ndatabases = ["{name.upper()}"]\n', 1)
+    )
+    shop.write(
+        spAlone=f"CREATE PROC dbo.spAlone AS SELECT COUNT(*) AS n FROM {name}.dbo.vThings AS v, [{name}]..vThings\n"
+    )
+    shop.publish("1")
+    shop.write(vThings=WIDER)
+    assert shop.created("2")["dbo.spAlone_2"] == ("dependency", ["dbo.vThings"])
+    sent = shop.place.sql("SELECT definition FROM procver.version WHERE leaf = N'spAlone_2'")[0][0]
+    assert f"FROM {name}.dbo.vThings_2 AS v, [{name}]..vThings_2" in sent
+    assert shop.place.sql("EXEC dbo.spAlone_2") == [(9,)]
 
 
 def test_a_definition_without_a_schema_goes_into_the_projects(shop: Shop) -> None:
