@@ -24,6 +24,21 @@ QUERIES = [
     ("3", "SELECT v.a FROM other AS v", "SELECT v.a FROM other AS v"),
     ("3-bare", "SELECT v.a FROM app.w v", "SELECT v.a FROM app.w_2 v"),
     ("4", "SELECT row_to_json(v) FROM app.v", "SELECT row_to_json(v_2) FROM app.v_2"),
+    (
+        "4-pretty",
+        "SELECT row_to_json(v, true) FROM app.v",
+        "SELECT row_to_json(v_2, true) FROM app.v_2",
+    ),
+    (
+        "4-ordered",
+        "SELECT json_agg(v ORDER BY v.a), jsonb_agg(DISTINCT v), array_agg(v) FILTER (WHERE v.b) FROM v",
+        "SELECT json_agg(v_2 ORDER BY v_2.a), jsonb_agg(DISTINCT v_2), array_agg(v_2) FILTER (WHERE v_2.b) FROM v_2",
+    ),
+    (
+        "4-unclear",
+        "SELECT v, coalesce(v, w), json_object_agg(v.a, v), to_json(v, 1) FROM v, w",
+        "SELECT v, coalesce(v, w), json_object_agg(v_2.a, v), to_json(v, 1) FROM v_2, w_2",
+    ),
     ("4-star", "SELECT count(v.*) FROM v", "SELECT count(v_2.*) FROM v_2"),
     ("4-field", "SELECT (v).a FROM v", "SELECT (v_2).a FROM v_2"),
     ("5", "SELECT app.fn(1)", "SELECT app.fn_2(1) AS fn"),

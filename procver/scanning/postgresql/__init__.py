@@ -32,7 +32,7 @@ class PostgresqlScanner:
 
     dialect = "postgresql"
     ignores_case = False
-    revision = 1
+    revision = 2
 
     header = staticmethod(read_header)
 

@@ -16,6 +16,8 @@ _ROW_FUNCTIONS = frozenset(
     {"row_to_json", "to_json", "to_jsonb", "json_agg", "jsonb_agg", "array_agg", "count", "hstore"}
 )
 """Functions that are commonly given a whole row; `row_to_json` takes nothing else."""
+# What follows the first argument: json_agg(v ORDER BY v.a), row_to_json(v, true).
+_AFTER_ROW = frozenset({")", "order", ","})
 
 _TWO_WORD_TYPES = {
     "double": frozenset({"precision"}),
@@ -186,15 +188,17 @@ class Expressions(Walker):
             return
         before, after = self.tok(at - 1), self.tok(at + 1)
         sole = before == "(" and after == ")"
-        function = self.tok(at - 2) if sole and self.is_name(at - 2) else ""
+        opening = at - 2 if before == "distinct" else at - 1
+        is_first = self.tok(opening) == "(" and self.is_name(opening - 1)
+        function = self.tok(opening - 1) if is_first and after in _AFTER_ROW else ""
         if sole and self.tok(at + 2) == "." and (function == "" or function in ALL):
             self._mark_quietly(at, name)
             return
-        if function == "row_to_json":
+        if function == "row_to_json":  # takes nothing else
             self._mark_quietly(at, name)
             return
         written = self.unit.written[at]
-        if function in _ROW_FUNCTIONS:
+        if function in _ROW_FUNCTIONS and after != ",":
             self._mark_quietly(at, name)
             message = f"{function}({written}) is read as the whole row of {label(name)}"
             hint = f"write {function}({written}.*) for the row, {written}.{written} for a column"
