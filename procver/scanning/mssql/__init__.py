@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 11
+    revision = 12
 
     header = staticmethod(read_header)
 

@@ -150,7 +150,7 @@ def _goes_on(toks: Sequence[str], start: int, i: int) -> bool:
     if word in ("exec", "execute"):
         return before == "as" and token in ("login", "user")
     if token == "set":
-        return word == "update"
+        return word == "update" or toks[i + 1 : i + 2] == ["("]  # ALTER INDEX ... SET (...)
     if token in ("select", "exec", "execute"):
         return word in ("insert", "with")
     return word == "with" and token in ("insert", "update", "delete", "merge")
