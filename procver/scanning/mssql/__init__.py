@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 12
+    revision = 13
 
     header = staticmethod(read_header)
 

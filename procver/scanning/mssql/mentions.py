@@ -19,7 +19,8 @@ _CHAIN = re.compile(rf"{_PART}(?:\s*+\.\s*+{_PART})*")
 _WORDS = re.compile(r"[a-z_\x80-\U0010ffff][\w@$#]*+")
 _BRACKETED = re.compile(r"\[([^\[\]\n]+)\]")
 _BEFORE_NAME = re.compile(
-    r"\b(?:from|join|exec|execute|into|update|apply|merge|delete|proc|procedure|view|function)\s+",
+    r"\b(?:from|join|exec|execute|into|insert|update|apply|merge|delete|proc|procedure|view|function)"
+    r"(?:\s+|(?=\[))",
     re.IGNORECASE,
 )
 OF_NAMES = words(
