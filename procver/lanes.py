@@ -109,11 +109,15 @@ class Publication:
             DatabaseError: a connection broke.
         """
         with ThreadPoolExecutor(LANES - 1, "procver-lane") as pool:
-            for wave in found:
-                others = [pool.submit(self._run, lane, wave[lane]) for lane in range(1, LANES)]
-                self._run(0, wave[0])
-                for other in others:
-                    other.result()
+            try:
+                for wave in found:
+                    others = [pool.submit(self._run, lane, wave[lane]) for lane in range(1, LANES)]
+                    self._run(0, wave[0])
+                    for other in others:
+                        other.result()
+            except BaseException:
+                self._stop.set()  # Ctrl-C finds this thread waiting for the other one as well
+                raise
         return sum(self._committed)
 
     def _run(self, lane: int, steps: Sequence[Create]) -> None:
