@@ -41,8 +41,8 @@ PRELOADED = [
     "procver.cli.cleanup",
     "procver.cli.lifecycle",
     "procver.cli.publishing",
-    "procver.dialects.postgresql",
-    "procver.scanning.postgresql",
+    "procver.dialects.{dialect}",
+    "procver.scanning.{dialect}",
 ]
 """Imported once, by the process that commands are forked from: otherwise the command line does it when it must."""
 
@@ -62,6 +62,7 @@ class Proxy:
         url: the server's.
         before: called with each statement's number, from 1, and its text, before the server gets it.
         stepping: hand over each statement only once the one before it was answered.
+        after: stepping, called likewise once the server has answered, before the client hears of it.
 
     Attributes:
         statements: the text of each statement that came by.
@@ -70,10 +71,11 @@ class Proxy:
     """
 
     def __init__(
-        self, url: str, before: Callable[[int, str], None] | None = None, *, stepping: bool = False
-    ) -> None:
+        self, url: str, before: Callable[[int, str], None] | None = None, *, stepping: bool = False,
+        after: Callable[[int, str], None] | None = None,
+    ) -> None:  # fmt: skip
         self._target = conninfo_to_dict(url)
-        self._before = before
+        self._before, self._after = before, after
         self._stepping = stepping
         self._directory = tempfile.TemporaryDirectory(prefix="pvx")
         self._listener = socket.socket(socket.AF_UNIX)
@@ -158,6 +160,7 @@ class Proxy:
                     number = len(self.statements)
                 if self._before is not None:
                     self._before(number, text)
+                pair.sent = number, text
             pair.expect()
             pair.server.sendall(kind + struct.pack("!i", len(body) + 4) + body)
             # After a simple query the client itself waits; "Q" has answers of its own number.
@@ -171,6 +174,8 @@ class Proxy:
         for kind, body in _messages(pair.server):
             if kind == b"K":
                 self.backends.append(struct.unpack("!i", body[:4])[0])
+            if kind in ANSWERED and self._after is not None:
+                self._after(*pair.sent)
             pair.client.sendall(kind + struct.pack("!i", len(body) + 4) + body)
             if kind == b"Z":
                 self.syncs += 1
@@ -184,6 +189,7 @@ class _Pair:
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client, self.server = client, server
+        self.sent = 0, ""
         self._changed = threading.Condition()
         self._answers = 0
         self._failed = self._gone = False
@@ -291,12 +297,13 @@ class Kennel:
 
     Args:
         batch: how many versions its commands create, or drop, in one transaction.
+        dialect: what they speak.
         laned: whether they use two connections however little they create.
     """
 
-    def __init__(self, batch: int, *, laned: bool = False) -> None:
+    def __init__(self, batch: int, dialect: str = "postgresql", *, laned: bool = False) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"from tests.faults import keep; keep({batch}, {laned})"],
+            [sys.executable, "-c", f"from tests.faults import keep; keep({batch}, {dialect!r}, {laned})"],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
@@ -340,10 +347,14 @@ class Command:
         return code, text
 
 
-def keep(batch: int, laned: bool) -> None:
+def keep(batch: int, dialect: str, laned: bool) -> None:
     """What a `Kennel` does in its process: fork, tell the process id, wait, tell the exit code."""
     for module in PRELOADED:
-        importlib.import_module(module)
+        importlib.import_module(module.format(dialect=dialect))
+    if dialect == "mssql":
+        from tests.taps import tap_driver
+
+        tap_driver()
     writing.BATCH_OBJECTS = collect.TOGETHER = batch
     if laned:
         lanes.FROM = lanes.BROAD = 0

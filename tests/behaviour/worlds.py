@@ -31,6 +31,10 @@ GONE = {"app.things_1", "app.find_things_1", "app.count_things_1"}
 """The versions that the first release has, and those that nothing needs once the view has changed."""
 
 
+Watcher = Callable[[int, str], None]
+"""Is told the number of a statement of one command, from 1, and its text."""
+
+
 class User(NamedTuple):
     """Somebody, and what connects as them."""
 
@@ -105,6 +109,20 @@ class World(Workshop):
     def constant(self, name: str, number: int) -> str:
         """Return the source of a routine that answers with a number."""
         raise NotImplementedError
+
+    def saying(self, name: str, kind: str, value: str) -> str:
+        """Return the source of a ``view``, ``function`` or ``routine`` that answers with one value, a text."""
+        raise NotImplementedError
+
+    def asking(self, name: str, kind: str) -> str:
+        """Return the expression for what such a view or function answers."""
+        return f"(SELECT v.tag FROM {name} v)" if kind == "view" else f"{name}()"
+
+    def asked(self, physical: str, kind: str) -> str:
+        """Return the statement that asks any of them."""
+        if kind == "routine":
+            return self.calling(physical)
+        return f"SELECT {self.asking(physical, kind)} AS tag"
 
     # What an app does.
 
@@ -193,6 +211,22 @@ class World(Workshop):
         """Terminate all others' connections to the database."""
         raise NotImplementedError
 
+    def tap(self, before: Watcher, after: Watcher | None = None) -> AbstractContextManager[Any]:
+        """Return an address (its ``url``) of the same database at which each statement waits for who watches.
+
+        ``before`` is called before the server gets it, ``after`` when it was executed and the client is about to hear of it.
+        Both may raise `tests.faults.Cut`. The sessions' ids are in its ``backends``.
+        """
+        raise NotImplementedError
+
+    def terminate(self, session: int) -> None:
+        """Let the server end a session, and wait until it is gone."""
+        raise NotImplementedError
+
+    def bystander(self) -> Any:
+        """Return a connection, as `connect` does, whose statements wait at most two seconds for a lock."""
+        raise NotImplementedError
+
     def actor(self) -> str:
         """Return the login that the tests connect with."""
         raise NotImplementedError
@@ -234,6 +268,11 @@ class PostgresqlWorld(World):
 
     def constant(self, name: str, number: int) -> str:
         return f"CREATE FUNCTION {name}() RETURNS int LANGUAGE sql AS 'SELECT {number}';\n"
+
+    def saying(self, name: str, kind: str, value: str) -> str:
+        if kind == "view":
+            return f"CREATE VIEW {name} AS SELECT {value} AS tag;\n"
+        return f"CREATE FUNCTION {name}() RETURNS text LANGUAGE sql AS $$ SELECT {value} $$;\n"
 
     def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return super().sql(query.replace("?", "%s") if parameters else query, *parameters)
@@ -315,6 +354,19 @@ class PostgresqlWorld(World):
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
 
+    def tap(self, before: Watcher, after: Watcher | None = None) -> AbstractContextManager[Any]:
+        from tests.faults import Proxy
+
+        return Proxy(self.url, before, stepping=True, after=after)
+
+    def terminate(self, session: int) -> None:
+        from tests.faults import terminate
+
+        terminate(self.url, session)
+
+    def bystander(self) -> Any:
+        return psycopg.connect(self.url, autocommit=True, options="-c lock_timeout=2s")
+
     def actor(self) -> str:
         return str(self.sql("SELECT session_user")[0][0])
 
@@ -374,6 +426,13 @@ class MssqlWorld(World):
 
     def constant(self, name: str, number: int) -> str:
         return f"CREATE PROCEDURE {name} AS SELECT {number} AS n\n"
+
+    def saying(self, name: str, kind: str, value: str) -> str:
+        if kind == "function":
+            return f"CREATE FUNCTION {name}() RETURNS varchar(200) AS BEGIN RETURN {value} END\n"
+        return (
+            f"CREATE {'VIEW' if kind == 'view' else 'PROCEDURE'} {name} AS SELECT {value} AS tag\n"
+        )
 
     def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return self.place.sql(query, *parameters)  # type: ignore[no-any-return]
@@ -495,6 +554,23 @@ class MssqlWorld(World):
         )
         for (session,) in sessions:
             self.sql(f"KILL {session}")
+
+    def tap(self, before: Watcher, after: Watcher | None = None) -> AbstractContextManager[Any]:
+        from tests.taps import Tap
+
+        return Tap(self.url, before, after)
+
+    def terminate(self, session: int) -> None:
+        self.sql(f"KILL {session}")
+        end = time.monotonic() + 30
+        while self.sql("SELECT 1 FROM sys.dm_exec_sessions WHERE session_id = ?", session):
+            assert time.monotonic() < end, f"session {session} is still there"
+            time.sleep(0.002)
+
+    def bystander(self) -> Any:
+        made = self.connect()
+        made.execute("SET LOCK_TIMEOUT 2000")
+        return made
 
     def actor(self) -> str:
         return str(self.sql("SELECT ORIGINAL_LOGIN()")[0][0])
