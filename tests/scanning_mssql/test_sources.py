@@ -240,9 +240,48 @@ def test_options_that_are_as_usual_say_nothing(before: str) -> None:
     assert rules(text) == []
 
 
+USUAL = {
+    "ANSI_PADDING": "ON", "ANSI_WARNINGS": "ON", "ANSI_NULL_DFLT_ON": "ON", "ANSI_NULL_DFLT_OFF": "OFF", "ARITHABORT": "ON",
+    "ARITHIGNORE": "OFF", "CONCAT_NULL_YIELDS_NULL": "ON", "NUMERIC_ROUNDABORT": "OFF", "NOEXEC": "OFF", "PARSEONLY": "OFF",
+    "FMTONLY": "OFF", "IMPLICIT_TRANSACTIONS": "OFF", "CURSOR_CLOSE_ON_COMMIT": "OFF",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", USUAL)
+def test_an_option_otherwise_than_as_usual_is_refused(option: str) -> None:
+    usual = USUAL[option]
+    other = "OFF" if usual == "ON" else "ON"
+    text = f"SET {option} {usual}\nGO\n{PROC}"
+    assert (analyse(text).shape, rules(text)) == (analyse(PROC).shape, [])
+    with pytest.raises(SourceError, match=f"SET {option} {other} has no place in a source"):
+        analyse(f"SET {option} {other}\nGO\n{PROC}")
+
+
+def test_ansi_defaults_off_is_not_as_usual() -> None:
+    with pytest.raises(SourceError, match="SET ANSI_DEFAULTS OFF has no place"):
+        analyse(f"SET ANSI_DEFAULTS OFF\nGO\n{PROC}")
+
+
 @pytest.mark.parametrize(
     "before",
-    ["SET NOCOUNT ON", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET STATISTICS IO ON"],
+    [
+        "SET NOCOUNT ON",
+        "SET XACT_ABORT ON",
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET STATISTICS IO ON",
+        "SET LOCK_TIMEOUT 1000",
+        "SET DEADLOCK_PRIORITY LOW",
+        "SET TEXTSIZE 2147483647",
+        "SET ROWCOUNT 0",
+        "SET DATEFIRST 1",
+        "SET DATEFORMAT ymd",
+        "SET LANGUAGE us_english",
+        "SET SHOWPLAN_ALL OFF",
+        "SET SHOWPLAN_TEXT OFF",
+        "SET SHOWPLAN_XML OFF",
+        "SET CONTEXT_INFO 0x01",
+        "SET QUERY_GOVERNOR_COST_LIMIT 0",
+    ],
 )
 def test_options_of_a_run_are_left_out_and_noted(before: str) -> None:
     text = f"{before}\nGO\n{PROC}"
@@ -393,6 +432,9 @@ REFUSALS = [
     ("CREATE AGGREGATE dbo.a (@x int) RETURNS int EXTERNAL NAME b.c", 1, "a CLR aggregate"),
     ("CREATE PROC dbo.x WITH RECOMPILE, ENCRYPTION AS SELECT 1", 1, "encrypted"),
     ("CREATE VIEW dbo.x WITH ENCRYPTION AS SELECT 1 a", 1, "encrypted"),
+    ("CREATE PROC dbo.x @a AS int WITH EXECUTE AS 'b', ENCRYPTION AS SELECT 1", 1, "encrypted"),
+    ("CREATE FUNCTION dbo.x (@a AS int) RETURNS int WITH EXEC AS OWNER, ENCRYPTION BEGIN RETURN 1 END", 1, "encrypted"),
+    ("CREATE FUNCTION dbo.x () RETURNS TABLE WITH ENCRYPTION RETURN SELECT 1 a", 1, "encrypted"),
     ("CREATE PROC dbo.x WITH NATIVE_COMPILATION, SCHEMABINDING AS BEGIN ATOMIC WITH (a = b) SELECT 1 END", 1, "natively compiled"),
     ("CREATE FUNCTION dbo.x (@a int) RETURNS int AS EXTERNAL NAME a.[b.c].d", 1, "CLR"),
     ("CREATE PROC dbo.x;2 AS SELECT 1", 1, "group number"),
