@@ -118,10 +118,11 @@ class Place:
             "IF": "FUNCTION",
             "TF": "FUNCTION",
             "U": "TABLE",
+            "TR": "TRIGGER",
         }
         objects = self.sql(
-            "SELECT RTRIM(type), SCHEMA_NAME(schema_id), name FROM sys.objects WHERE parent_object_id = 0"
-            " AND SCHEMA_NAME(schema_id) NOT IN ('procver', 'sys') AND is_ms_shipped = 0"
+            "SELECT RTRIM(type), SCHEMA_NAME(schema_id), name FROM sys.objects"
+            " WHERE (parent_object_id = 0 OR RTRIM(type) = 'TR') AND SCHEMA_NAME(schema_id) NOT IN ('procver', 'sys') AND is_ms_shipped = 0"
         )
         found = [f"DROP {words[t]} [{s}].[{n}]" for t, s, n in objects if t in words]
         found += [

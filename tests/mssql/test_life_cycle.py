@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.mssql.shop import SOURCES, WIDER, Shop
 
 
@@ -67,3 +69,56 @@ def test_a_syntax_error_names_file_and_line(shop: Shop) -> None:
     refused = shop.json("publish", "--release", "1", code=3)["error"]
     assert "spAlone.sql:4" in refused["message"]
     assert refused["hint"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["n int NULL DEFAULT dbo.fnCount_1()", "n int NULL CHECK (n <= dbo.fnCount_1())"],
+    ids=["default", "check"],
+)
+def test_a_table_that_uses_a_function_keeps_its_version(shop: Shop, column: str) -> None:
+    shop.publish("1")
+    shop.json("release", "activate", "1")
+    shop.place.sql(f"CREATE TABLE dbo.counted (id int NOT NULL, {column})")
+    shop.write(vThings=WIDER)
+    shop.publish("2")
+    shop.json("release", "activate", "2")
+    shop.json("release", "retire", "1")
+    shop.json("gc", "--apply")
+    done = shop.json("gc", "--apply")
+    assert {d["physical"] for d in done["drop"]} == {"dbo.spFindThings_1", "dbo.spFindWanted_1"}
+    kept = {k["physical"]: " ".join(k["because"]) for k in done["keep"]}
+    says = "refused to drop it" if shop.babelfish else "counted"
+    assert says in kept["dbo.fnCount_1"]
+    shop.place.sql("INSERT dbo.counted (id) VALUES (1)")
+    shop.place.sql("DROP TABLE dbo.counted")
+    shop.json("gc", "--apply")
+    dropped = {d["physical"] for d in shop.json("gc", "--apply")["drop"]}
+    assert "dbo.fncount_1" not in shop.place.objects(), dropped
+
+
+def test_each_version_of_a_view_has_its_own_instead_of_trigger(shop: Shop) -> None:
+    trigger = (
+        "GO\nCREATE TRIGGER dbo.trThings ON dbo.vThings INSTEAD OF INSERT AS\n"
+        "INSERT dbo.Thing (id, name, price) SELECT i.id, i.name, {} FROM inserted i\nGO\n"
+    )
+    shop.write(vThings=SOURCES["vThings"] + trigger.format(1))
+    shop.publish("1")
+    shop.json("release", "activate", "1")
+    shop.write(vThings=SOURCES["vThings"] + trigger.format(2))
+    assert "dbo.vThings_2" in shop.created("2")
+    shop.place.sql("INSERT dbo.vThings_1 (id, name) VALUES (11, N'old')")
+    shop.place.sql("INSERT dbo.vThings_2 (id, name) VALUES (12, N'new')")
+    assert shop.place.sql("SELECT id, price FROM dbo.Thing WHERE id > 10 ORDER BY id") == [
+        (11, 1),
+        (12, 2),
+    ]
+    assert shop.json("verify")["findings"] == []
+    shop.json("release", "activate", "2")
+    shop.json("release", "retire", "1")
+    shop.json("gc", "--apply")
+    assert "dbo.vThings_1" in {d["physical"] for d in shop.json("gc", "--apply")["drop"]}
+    assert "dbo.vthings_1" not in shop.place.objects()
+    shop.json("release", "activate", "1", "--restore")
+    shop.place.sql("INSERT dbo.vThings_1 (id, name) VALUES (13, N'again')")
+    assert shop.place.sql("SELECT price FROM dbo.Thing WHERE id = 13") == [(1,)]

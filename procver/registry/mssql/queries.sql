@@ -116,9 +116,16 @@ FROM procver.version v
 WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 
 -- name: drops
--- How to drop each version that the catalog still has.
+-- How to drop each version that the catalog still has. The INSTEAD OF triggers of a view come first: SQL Server would drop
+-- them with it, Babelfish refuses to drop the view.
 DECLARE @a nvarchar(max) = ?;
-SELECT v.id,
+SELECT q.id, q.sql FROM (
+SELECT v.id, 1 AS place, N'DROP TRIGGER ' + QUOTENAME(v.[schema]) + N'.' + QUOTENAME(o.name) AS sql
+FROM procver.version v
+JOIN sys.objects o ON o.parent_object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) AND RTRIM(o.type) = 'TR'
+WHERE v.kind = 'view' AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+UNION ALL
+SELECT v.id, 2,
        N'DROP ' + CASE v.kind WHEN 'procedure' THEN N'PROCEDURE ' WHEN 'view' THEN N'VIEW '
                               WHEN 'function' THEN N'FUNCTION ' ELSE N'TYPE ' END
        + QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)
@@ -129,6 +136,8 @@ LEFT JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' 
 WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
   AND (o.object_id IS NOT NULL
        OR (v.kind = 'table_type' AND TYPE_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL))
+) q
+ORDER BY q.id, q.place
 
 -- name: dependents (sqlserver)
 -- What in the database holds on to a version and is no version of the same project: by the catalog, and by the text of every
