@@ -22,8 +22,8 @@ from procver.registry.writing import Subject
 LANES = 2
 """How many there are. Every publisher of a project must count the same, so a change of it is one of the registry."""
 
-FROM = 1000
-"""How many versions are worth a second connection."""
+FROM = 3000
+"""How many versions are worth a second connection: of fewer, the waiting takes what the other one wins."""
 
 BROAD = 100
 """How many versions a wave must have, on average: after each, both lanes wait for each other."""
