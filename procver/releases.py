@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from shlex import quote
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from procver.dialects import Call, Database, DdlError, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError, UsageError
@@ -24,6 +25,7 @@ from procver.plan import restoration
 from procver.project.workspace import Project
 from procver.publish import ROUNDS, create, sparing
 from procver.registry import writing
+from procver.registry.actions import Action
 from procver.registry.reading import read
 
 
@@ -155,7 +157,7 @@ def retire(
     it or were heard from lately, whatever is said of it here.
 
     Raises:
-        UsageError: there is no such release, it was never activated, or the instance is not on it.
+        UsageError: there is no such release, it was never activated, or the instance is not on it and never was.
         ConflictError: a channel points to it.
     """
     if instance is not None:
@@ -166,6 +168,10 @@ def retire(
         policy = policy_of(project)
         here = next((i for i in known.instances_of(release) if i.name == instance), None)
         if instance is not None and here is None:
+            told = _told(project, database, "retire", name)
+            if any(detail.get("instance") == instance for _, detail in told):
+                stay = tuple(i.name for i in known.living(release, policy.idle))
+                return Changed(name, known.state(release, policy.idle), kept_by=stay)
             raise UsageError(
                 f"instance {instance!r} is not on release {name}",
                 hint="see `procver release list` for the instances of each release",
@@ -211,6 +217,20 @@ def retire(
     raise _contended()
 
 
+def _told(
+    project: Project, database: Database, action: Action, release: str | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield subject and detail of what was done, newest first.
+
+    Who lost the connection before the answer came runs the same command again: what is done already is answered for.
+    """
+    about = {"project": project.config.name, "actions": [action], "others": []}
+    if release is not None:
+        about["release"] = release
+    for _, _, _, _, subject, detail, _ in database.read(Call("events", about))[0]:
+        yield subject, detail or {}
+
+
 def check_channel(name: str) -> None:
     """Refuse a channel name that could not be printed or typed again.
 
@@ -252,6 +272,10 @@ def remove_channel(project: Project, database: Database, name: str) -> str:
     """
     for _ in range(ROUNDS):
         known = known_of(project, database)
+        if all(channel.name != name for channel in known.channels):
+            for subject, detail in _told(project, database, "channel"):
+                if detail.get("channel") == name:
+                    return subject
         channel = find_channel(known, name)
         release = next(r.name for r in known.releases if r.id == channel.release_id)
         about = {"project_id": known.project_id, "channel": name}
@@ -283,10 +307,7 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
     for _ in range(ROUNDS):
         known = known_of(project, database)
         if name is not None and known.release(name) is None:
-            # Who lost the connection before the answer came runs the same command again.
-            about = {"project": project.config.name, "actions": ["discard"], "others": []}
-            newest = Call("events", {**about, "release": name, "limit": 1})
-            for _, _, _, _, _, detail, _ in database.read(newest)[0]:
+            for _, detail in _told(project, database, "discard", name):
                 return Changed(name, "discarded", freed=tuple(sorted(detail["versions"])))
         release = None if name is None else find_release(known, name)
         if release and known.is_live(release, project.config.gc.idle):

@@ -108,7 +108,11 @@ def test_one_that_is_said_to_have_stopped_and_beats_is_believed(two: World) -> N
     age(two, minutes=16)
     assert two.json("release", "retire", "1", "-i", "web-1")["state"] == "retired"
     assert two.instances() == []
-    two.json("release", "retire", "1", "-i", "web-1", code=2)
+    again = two.json("release", "retire", "1", "-i", "web-1")
+    assert (again["state"], again["kept_by"]) == ("retired", []), (
+        "who did not hear of it asks again"
+    )
+    two.json("release", "retire", "1", "-i", "web-2", code=2)
 
 
 def test_one_that_never_beats_stays_where_it_was_declared(two: World) -> None:
