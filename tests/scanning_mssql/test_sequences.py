@@ -1,0 +1,225 @@
+"""Any statement after any other: T-SQL needs no semicolon between them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scanning_mssql.shop import in_body
+
+BEFORE = """\
+SET NOCOUNT ON
+SET NOCOUNT OFF
+SET IDENTITY_INSERT t ON
+SET TRANSACTION ISOLATION LEVEL SNAPSHOT
+SET XACT_ABORT, ANSI_NULLS ON
+SET DATEFORMAT ymd
+SET ROWCOUNT 0
+SET @a = 1
+SET @a += (SELECT 1)
+SET @c = CURSOR FOR SELECT a FROM t
+PRINT 'x'
+PRINT @a
+DECLARE @a int
+DECLARE @a int = 1, @b varchar(10)
+DECLARE @t TABLE (a int PRIMARY KEY, b int)
+DECLARE c CURSOR LOCAL FAST_FORWARD FOR SELECT a FROM t
+DECLARE c CURSOR FOR SELECT a FROM t FOR UPDATE
+DECLARE c CURSOR FOR SELECT a FROM t FOR UPDATE OF a
+DECLARE c CURSOR FOR SELECT a FROM t FOR READ ONLY
+label:
+BEGIN
+END
+BEGIN TRY
+END TRY BEGIN CATCH
+END CATCH
+BEGIN TRAN
+BEGIN TRANSACTION one
+BEGIN DISTRIBUTED TRAN
+COMMIT
+COMMIT TRAN
+COMMIT TRANSACTION one
+ROLLBACK
+ROLLBACK TRANSACTION one
+SAVE TRAN one
+IF @a = 1
+IF @a IS NULL
+IF @a LIKE 'x%'
+IF @a IN (1, 2)
+IF @a BETWEEN 1 AND 2
+IF NOT EXISTS (SELECT 1 FROM t)
+IF @@ERROR <> 0 RETURN
+IF @a = CASE WHEN @b = 1 THEN 2 ELSE 3 END
+ELSE
+WHILE @a < 1
+WHILE 1 = 1 BEGIN
+BREAK
+CONTINUE
+EXEC p
+EXEC p 1, 'x'
+EXEC p @a = 1, @b = @c OUTPUT
+EXEC p @a OUT
+EXEC p word
+EXEC @rc = p DEFAULT
+EXEC ('SELECT 1')
+EXEC (@sql) AT linked
+EXEC p WITH RECOMPILE
+EXEC p WITH RESULT SETS NONE
+EXEC sp_executesql @sql, N'@a int', @a
+EXECUTE AS USER = 'u'
+EXECUTE AS CALLER
+REVERT
+OPEN c
+FETCH c
+FETCH NEXT FROM c INTO @a, @b
+FETCH ABSOLUTE -1 FROM c
+CLOSE c
+DEALLOCATE c
+RAISERROR ('x', 16, 1)
+RAISERROR ('x', 16, 1) WITH NOWAIT
+RAISERROR (@m, 16, 1) WITH LOG, NOWAIT
+WAITFOR DELAY '0:0:1'
+WAITFOR TIME @at
+GOTO label
+CHECKPOINT
+KILL 53
+TRUNCATE TABLE t
+DROP TABLE #t
+DROP TABLE IF EXISTS #t
+DROP INDEX i ON t
+CREATE TABLE #t (a int, b AS a + 1)
+CREATE INDEX i ON #t (a)
+CREATE UNIQUE CLUSTERED INDEX i ON #t (a) WITH (FILLFACTOR = 90)
+CREATE INDEX i ON #t (a) INCLUDE (b) WHERE a > 1
+ALTER TABLE #t ADD c int
+ALTER TABLE t NOCHECK CONSTRAINT ALL
+ALTER INDEX ALL ON t REBUILD
+UPDATE STATISTICS t
+DBCC CHECKIDENT ('t', RESEED, 0)
+DISABLE TRIGGER tr ON t
+GRANT SELECT ON t TO u
+DENY SELECT ON t TO u CASCADE
+REVOKE SELECT ON t FROM u
+SELECT 1
+SELECT @a = 1
+SELECT @a = b FROM t
+SELECT 1 AS x
+SELECT 1 x
+SELECT x = 1
+SELECT 'a' AS 'b'
+SELECT a FROM t
+SELECT a FROM t AS q
+SELECT a FROM t q
+SELECT a FROM t (NOLOCK)
+SELECT a FROM t WITH (NOLOCK)
+SELECT a FROM t, u
+SELECT a FROM t JOIN u ON t.a = u.a
+SELECT a FROM t CROSS JOIN u
+SELECT a FROM t WHERE a = 1
+SELECT a FROM t WHERE a IS NOT NULL
+SELECT a FROM t WHERE a LIKE 'x' ESCAPE '!'
+SELECT a FROM t GROUP BY a HAVING COUNT(*) > 1
+SELECT a FROM t ORDER BY a DESC
+SELECT a FROM t ORDER BY 1 OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY
+SELECT a FROM t OPTION (RECOMPILE)
+SELECT a FROM t UNION ALL SELECT a FROM u
+SELECT a FROM t FOR XML PATH ('')
+SELECT a FROM t FOR JSON PATH
+SELECT a INTO #x FROM t
+SELECT CASE WHEN a = 1 THEN 2 END FROM t
+SELECT TOP 1 a FROM t
+SELECT a FROM (SELECT 1 a) q
+SELECT a FROM (VALUES (1)) q (a)
+SELECT a FROM t CROSS APPLY f(t.a)
+SELECT a FROM t CROSS APPLY f(t.a) q
+SELECT a FROM OPENJSON(@j) WITH (a int)
+SELECT a FROM OPENJSON(@j) WITH (a int) AS q
+SELECT a FROM t PIVOT (MAX(b) FOR c IN ([x])) p
+SELECT a FROM t FOR SYSTEM_TIME ALL
+SELECT a FROM t FOR SYSTEM_TIME AS OF @d
+SELECT a FROM t TABLESAMPLE (10 PERCENT)
+WITH c AS (SELECT 1 a) SELECT a FROM c
+INSERT t DEFAULT VALUES
+INSERT t VALUES (1), (2)
+INSERT INTO t (a) VALUES (1)
+INSERT INTO t (a) SELECT a FROM u
+INSERT INTO t (a) SELECT a FROM u WHERE a = 1
+INSERT INTO t (a) OUTPUT inserted.a INTO @t VALUES (1)
+INSERT t EXEC p
+INSERT t EXEC p 1
+UPDATE t SET a = 1
+UPDATE t SET a = 1, b = c
+UPDATE t SET a = 1 WHERE b = 2
+UPDATE t SET a = u.a FROM t JOIN u ON t.b = u.b
+UPDATE t SET a = 1 OUTPUT deleted.a
+UPDATE t SET a = 1 WHERE CURRENT OF c
+DELETE t
+DELETE FROM t
+DELETE FROM t WHERE a = 1
+DELETE t FROM t JOIN u ON t.a = u.a
+DELETE TOP (1) FROM t
+MERGE t USING u ON t.a = u.a WHEN MATCHED THEN DELETE;
+MERGE t USING u ON t.a = u.a WHEN NOT MATCHED THEN INSERT (a) VALUES (u.a);
+THROW;
+THROW 50000, 'x', 1;
+RETURN
+RETURN 1
+USE db
+BACKUP LOG db TO DISK = 'x'
+SEND ON CONVERSATION @h MESSAGE TYPE m (@x)
+END CONVERSATION @h
+BEGIN DIALOG CONVERSATION @h FROM SERVICE s TO SERVICE 'q' ON CONTRACT c WITH ENCRYPTION = OFF
+RECEIVE TOP (1) a FROM q INTO @t
+BULK INSERT t FROM 'x' WITH (FIRSTROW = 2)
+OPEN SYMMETRIC KEY k DECRYPTION BY CERTIFICATE c
+CLOSE SYMMETRIC KEY k
+ENABLE TRIGGER ALL ON t
+CREATE STATISTICS s ON t (a)
+DROP PROCEDURE other.p
+SET CONTEXT_INFO 0x01
+SHUTDOWN
+RECONFIGURE
+""".splitlines()
+
+AFTER = [
+    ("SELECT v.a FROM dbo.v", "SELECT v_2.a FROM dbo.v_2"),
+    ("SELECT v.a FROM v", "SELECT v_2.a FROM v_2"),
+    ("SELECT dbo.fn(v.a) FROM v", "SELECT dbo.fn_2(v_2.a) FROM v_2"),
+    ("SELECT v.a FROM x AS v", "SELECT v.a FROM x AS v"),
+    ("INSERT v (a) SELECT w.a FROM w", "INSERT v_2 (a) SELECT w_2.a FROM w_2"),
+    ("INSERT INTO dbo.v (a) VALUES (1)", "INSERT INTO dbo.v_2 (a) VALUES (1)"),
+    ("INSERT INTO v EXEC sp", "INSERT INTO v_2 EXEC sp_2"),
+    ("UPDATE v SET v.a = w.a FROM w", "UPDATE v_2 SET v_2.a = w_2.a FROM w_2"),
+    ("UPDATE v SET a = 1 FROM x v", "UPDATE v SET a = 1 FROM x v"),
+    ("UPDATE dbo.v SET a = dbo.fn(1)", "UPDATE dbo.v_2 SET a = dbo.fn_2(1)"),
+    ("DELETE v WHERE v.a = 1", "DELETE v_2 WHERE v_2.a = 1"),
+    ("DELETE FROM dbo.v", "DELETE FROM dbo.v_2"),
+    ("MERGE v USING w ON v.a = w.a WHEN MATCHED THEN UPDATE SET v.a = w.b;",
+     "MERGE v_2 USING w_2 ON v_2.a = w_2.a WHEN MATCHED THEN UPDATE SET v_2.a = w_2.b;"),
+    ("EXEC sp v", "EXEC sp_2 v"),
+    ("EXEC @rc = dbo.sp", "EXEC @rc = dbo.sp_2"),
+    ("DECLARE @y Things", "DECLARE @y Things_2"),
+    ("SET @x = dbo.fn(1)", "SET @x = dbo.fn_2(1)"),
+    ("SET @x = (SELECT MAX(v.a) FROM v)", "SET @x = (SELECT MAX(v_2.a) FROM v_2)"),
+    ("IF EXISTS (SELECT 1 FROM v) EXEC sp", "IF EXISTS (SELECT 1 FROM v_2) EXEC sp_2"),
+    ("WHILE (SELECT COUNT(*) FROM v) > 0 DELETE v", "WHILE (SELECT COUNT(*) FROM v_2) > 0 DELETE v_2"),
+    ("BEGIN SELECT v.a FROM v END", "BEGIN SELECT v_2.a FROM v_2 END"),
+    ("RETURN (SELECT MAX(v.a) FROM v)", "RETURN (SELECT MAX(v_2.a) FROM v_2)"),
+    ("DECLARE c2 CURSOR FOR SELECT v.a FROM v", "DECLARE c2 CURSOR FOR SELECT v_2.a FROM v_2"),
+    ("(SELECT v.a FROM v)", "(SELECT v_2.a FROM v_2)"),
+    ("GRANT SELECT ON dbo.v TO u", "GRANT SELECT ON dbo.v_2 TO u"),
+    ("PRINT dbo.fn(1)", "PRINT dbo.fn_2(1)"),
+    ("FETCH NEXT FROM v INTO @x", "FETCH NEXT FROM v INTO @x"),
+    ("WITH v AS (SELECT a FROM dbo.v) SELECT v.a FROM v", "WITH v AS (SELECT a FROM dbo.v_2) SELECT v.a FROM v"),
+    ("WITH c AS (SELECT v.a FROM v) SELECT a FROM c", "WITH c AS (SELECT v_2.a FROM v_2) SELECT a FROM c"),
+]  # fmt: skip
+AFTER_A_SEMICOLON = ("WITH", "(")
+"""How statements start that would go on with the one before."""
+
+
+@pytest.mark.parametrize(("text", "expected"), AFTER, ids=[text for text, _ in AFTER])
+def test_each_statement_is_read_as_if_it_stood_alone(text: str, expected: str) -> None:
+    assert in_body(text) == expected
+    separators = ("\n;",) if text.startswith(AFTER_A_SEMICOLON) else ("; ", "\n")
+    for separator in separators:
+        for before in BEFORE:
+            assert in_body(before + separator + text) == before + separator + expected
