@@ -440,6 +440,8 @@ REFUSALS = [
     ("CREATE PROC dbo.x;2 AS SELECT 1", 1, "group number"),
     ("CREATE PROC #x AS SELECT 1", 1, "temporary procedure"),
     ("CREATE PROC [##x] AS SELECT 1", 1, "temporary procedure"),
+    ('SET QUOTED_IDENTIFIER OFF\nGO\nCREATE PROC "dbo"."x" AS SELECT 1', 3, "CREATE PROC has no name that can be read"),
+    ("CREATE OR ALTER VIEW", 1, "CREATE VIEW has no name"),
     ("CREATE PROC db..x AS SELECT 1", 1, "no name that procver takes"),
     ("CREATE PROC db.dbo.x AS SELECT 1", 1, "no name that procver takes"),
     ("CREATE PROC dbo.[x\ty] AS SELECT 1", 1, "no name that procver takes"),

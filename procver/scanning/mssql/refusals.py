@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procver.errors import SourceError
 from procver.objects import Kind
-from procver.scanning.mssql.definition import Definition, body_start, is_table_type, options
+from procver.scanning.mssql.definition import KINDS, Definition, body_start, is_table_type, options
 from procver.scanning.mssql.unit import Unit
 from procver.scanning.refusals import MIGRATION
 from procver.scanning.tokens import positions
@@ -72,6 +72,12 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
         while i < hi and toks[i] in ("or", "alter", "unique", "clustered", "nonclustered"):
             i += 1
         noun = toks[i] if i < hi else ""
+        if noun in KINDS and noun not in _CREATED:
+            return unit.error(
+                lo,
+                f"CREATE {noun.upper()} has no name that can be read",
+                'write schema.name; "x" is a string while QUOTED_IDENTIFIER is OFF',
+            )
         what = _CREATED.get(noun, f"CREATE {noun.upper()}".rstrip())
         if noun in ("index", "statistics"):
             what = f"CREATE {noun.upper()} on something else than the object"
