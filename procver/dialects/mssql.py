@@ -324,13 +324,10 @@ class MssqlDatabase:
 
     def _send(self, batch: str) -> list[Row]:
         """Send a batch as it is and return the rows of its last result."""
-        cursor = self._connection.cursor()
-        try:
+        with contextlib.closing(self._connection.cursor()) as cursor:
             cursor.noscan = True  # braces and question marks are the batch's own
             cursor.execute(batch)
             return _drain(cursor)
-        finally:
-            cursor.close()
 
     def _ask(self, query: str, argument: Any) -> list[Row]:
         """Run a statement of the registry with its one JSON argument."""
@@ -341,12 +338,9 @@ class MssqlDatabase:
         )
 
     def _rows(self, query: str, argument: str) -> list[Row]:
-        cursor = self._connection.cursor()
-        try:
+        with contextlib.closing(self._connection.cursor()) as cursor:
             cursor.execute(query, argument)
             return _drain(cursor)
-        finally:
-            cursor.close()
 
     def _rollback(self) -> bool:
         """Undo what is open; return whether the connection still works."""
@@ -465,7 +459,9 @@ def open_database(
     except pyodbc.Error as error:
         connection.close()
         found = failures(error)
-        said, hint = (_LOST, _AGAIN) if found.lost else (target.masked(found.message), found.hint)
+        said, hint = target.masked(found.message), found.hint
+        if found.lost or not found.first.number:  # FreeTDS has no words for a connection that ended
+            said, hint = f"{_LOST} ({said})", _AGAIN
         raise DatabaseError(
             f"the server cannot be recognised: {said}",
             hint=hint or "procver needs SQL Server 2017 or newer, Azure SQL or Babelfish",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -114,6 +115,25 @@ def test_a_killed_connection_says_so_and_the_same_run_completes(
     assert place.objects() == set()
     assert list(database.run(found.project_id, known().generation, units())) == [0]
     assert len(place.objects()) == 4
+
+
+def test_a_session_that_ends_before_its_first_statement_is_lost(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = mssql.pyodbc.connect
+
+    def connect(*words: str, **options: object) -> object:
+        made = plain(*words, **options)
+        session = made.execute("SELECT @@SPID").fetchone()[0]
+        place.sql(f"KILL {session}")
+        while place.sql("SELECT 1 FROM sys.dm_exec_sessions WHERE session_id = ?", session):
+            time.sleep(0.01)
+        return made
+
+    monkeypatch.setattr(mssql.pyodbc, "connect", connect)
+    with pytest.raises(DatabaseError, match="connection to the server was lost") as lost:
+        place.open()
+    assert "run the same command again" in str(lost.value.hint)
 
 
 def test_a_reader_sees_one_generation(place: Place, database: MssqlDatabase, known: Read) -> None:
