@@ -116,6 +116,11 @@ def test_each_version_of_a_view_has_its_own_instead_of_trigger(shop: Shop) -> No
     assert shop.json("verify")["findings"] == []
     shop.json("release", "activate", "2")
     shop.json("release", "retire", "1")
+    shop.place.sql("CREATE TRIGGER dbo.byHand ON dbo.vThings_1 INSTEAD OF DELETE AS SELECT 1 AS n")
+    shop.json("gc", "--apply")
+    kept = {k["physical"]: k["because"] for k in shop.json("gc", "--apply")["keep"]}
+    assert "dbo.byhand" in kept["dbo.vThings_1"][0].lower(), "somebody's own"
+    shop.place.sql("DROP TRIGGER dbo.byHand")
     shop.json("gc", "--apply")
     assert "dbo.vThings_1" in {d["physical"] for d in shop.json("gc", "--apply")["drop"]}
     assert "dbo.vthings_1" not in shop.place.objects()

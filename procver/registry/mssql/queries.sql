@@ -116,14 +116,15 @@ FROM procver.version v
 WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 
 -- name: drops
--- How to drop each version that the catalog still has. The INSTEAD OF triggers of a view come first: SQL Server would drop
--- them with it, Babelfish refuses to drop the view.
+-- How to drop each version that the catalog still has. The INSTEAD OF triggers that its source made come before a view:
+-- SQL Server would drop them with it, Babelfish refuses to drop the view.
 DECLARE @a nvarchar(max) = ?;
 SELECT q.id, q.sql FROM (
 SELECT v.id, 1 AS place, N'DROP TRIGGER ' + QUOTENAME(v.[schema]) + N'.' + QUOTENAME(o.name) AS sql
 FROM procver.version v
 JOIN sys.objects o ON o.parent_object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) AND RTRIM(o.type) = 'TR'
-WHERE v.kind = 'view' AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+WHERE v.kind = 'view' AND CHARINDEX(LOWER(o.name), LOWER(v.definition)) > 0
+  AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 UNION ALL
 SELECT v.id, 2,
        N'DROP ' + CASE v.kind WHEN 'procedure' THEN N'PROCEDURE ' WHEN 'view' THEN N'VIEW '
@@ -153,11 +154,11 @@ WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
   AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL;
 DECLARE @target TABLE (id bigint NOT NULL PRIMARY KEY, class tinyint NOT NULL, major_id int NOT NULL,
                        [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL,
-                       pattern nvarchar(600) COLLATE Latin1_General_100_BIN2 NOT NULL);
+                       pattern nvarchar(600) COLLATE Latin1_General_100_BIN2 NOT NULL, made nvarchar(max) NULL);
 INSERT @target
 SELECT v.id, CASE v.kind WHEN 'table_type' THEN 6 ELSE 1 END, q.id, v.[schema], v.leaf,
        N'%[^a-z0-9_@$#]' + REPLACE(REPLACE(REPLACE(LOWER(v.leaf), N'[', N'[[]'), N'_', N'[_]'), N'%', N'[%]')
-       + N'[^a-z0-9_@$#]%'
+       + N'[^a-z0-9_@$#]%', CASE v.kind WHEN 'view' THEN LOWER(v.definition) END
 FROM procver.version v
 CROSS APPLY (SELECT CASE v.kind WHEN 'table_type' THEN TYPE_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
                          ELSE OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) END AS id) q
@@ -202,7 +203,8 @@ JOIN @target t ON t.id = u.id
 JOIN sys.objects o ON o.object_id = u.object_id
 WHERE o.object_id NOT IN (SELECT object_id FROM @managed)
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
-  AND NOT (t.class = 1 AND (o.object_id = t.major_id OR o.parent_object_id = t.major_id))
+  AND NOT (t.class = 1 AND (o.object_id = t.major_id
+                            OR (o.parent_object_id = t.major_id AND CHARINDEX(LOWER(o.name), COALESCE(t.made, N'')) > 0)))
 GROUP BY u.id, o.type_desc, o.schema_id, o.name, o.parent_object_id
 UNION ALL
 SELECT NULL, N'this login may not see all of the database: VIEW DEFINITION on it is missing'
@@ -213,9 +215,9 @@ WHERE COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINIT
 -- PostgreSQL tracks besides (a view that reads a view), it refuses to drop.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-DECLARE @target TABLE (id bigint NOT NULL PRIMARY KEY, object_id int NULL, leaf nvarchar(128) NOT NULL);
+DECLARE @target TABLE (id bigint NOT NULL PRIMARY KEY, object_id int NULL, leaf nvarchar(128) NOT NULL, made nvarchar(max) NULL);
 INSERT @target
-SELECT v.id, OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)), v.leaf
+SELECT v.id, OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)), v.leaf, CASE v.kind WHEN 'view' THEN LOWER(v.definition) END
 FROM procver.version v
 WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e);
 DECLARE @text TABLE (object_id int NOT NULL, words nvarchar(max) COLLATE Latin1_General_100_BIN2 NOT NULL);
@@ -236,7 +238,7 @@ JOIN sys.objects o ON o.object_id = m.object_id
 WHERE m.words LIKE N'%[^a-z0-9_@$#]' + REPLACE(REPLACE(REPLACE(LOWER(t.leaf), N'[', N'[[]'), N'_', N'[_]'), N'%', N'[%]')
                    + N'[^a-z0-9_@$#]%'
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver'
-  AND o.parent_object_id <> COALESCE(t.object_id, -1)
+  AND NOT (o.parent_object_id = COALESCE(t.object_id, -1) AND CHARINDEX(LOWER(o.name), COALESCE(t.made, N'')) > 0)
 
 -- name: usage
 DECLARE @a nvarchar(max) = ?;
