@@ -550,6 +550,14 @@ def test_24_the_name_of_our_own_database_is_no_other() -> None:
     assert all("databases in procver.toml" in note.hint for note in notes)
 
 
+def test_the_servers_own_functions_are_meant_without_a_schema() -> None:
+    kinds = {Name("dbo", leaf): Kind.FUNCTION for leaf in ("Trim", "fn")}
+    text = "CREATE PROC dbo.x AS SELECT TRIM(a), dbo.Trim(a), fn(a) FROM t"
+    analysis = SCANNER.analyse(text, "dbo", Managed(kinds, ("dbo",)))
+    assert [note.message.split()[0] for note in analysis.notes] == ["fn()"]
+    assert analysis.references == (Name("dbo", "Trim"),)
+
+
 def test_a_leaf_that_needs_brackets_gets_them() -> None:
     text = "CREATE PROC dbo.x AS SELECT v.a FROM v"
     physical = {Name("dbo", "x"): "x 1", Name("dbo", "v"): "v]1"}

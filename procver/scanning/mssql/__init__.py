@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 13
+    revision = 14
 
     header = staticmethod(read_header)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procver.objects import Kind, Name
 from procver.scanning.marks import Findings
-from procver.scanning.mssql.keywords import RESERVED
+from procver.scanning.mssql.keywords import BUILT_IN, RESERVED
 from procver.scanning.mssql.lexer import identifier
 from procver.scanning.mssql.names import ANY, CALLED, RELATIONS, label, quote
 from procver.scanning.mssql.scopes import Scope
@@ -175,9 +175,11 @@ class Decisions(Tokens):
     def bare_call(self, at: int, hi: int) -> None:
         """Note a call of a managed function without its schema, which only Babelfish takes for one."""
         end = self.close(at + 1, hi)
-        if at in self.unit.marks or (self.tok(end + 1) == "as" and self.tok(end + 2) == "("):
+        is_cte = self.tok(end + 1) == "as" and self.tok(end + 2) == "("
+        leaf = identifier(self.toks[at])
+        if at in self.unit.marks or is_cte or leaf in BUILT_IN:
             return
-        found = self.names.find(None, identifier(self.toks[at]), CALLED)
+        found = self.names.find(None, leaf, CALLED)
         if found is not None and found.version is None:
             self.findings.note(
                 self.unit,

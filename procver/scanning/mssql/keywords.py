@@ -60,3 +60,33 @@ _UNLIKELY_COLUMNS: Final = words(
 CASELESS: Final = RESERVED | _UNLIKELY_COLUMNS
 """Words whose case is layout. Every other word may become the name of a result's column, and
 clients see its case; so writing ``Id`` for ``id`` is a change."""
+
+BUILT_IN: Final = words(
+    """
+    abs acos app_name approx_count_distinct ascii asin atan atn2 avg base64_decode base64_encode
+    binary_checksum bit_count cast ceiling char charindex checksum checksum_agg choose coalesce
+    col_length col_name columnproperty compress concat concat_ws connectionproperty convert cos cot
+    count count_big cume_dist current_date current_timestamp databasepropertyex date_bucket dateadd
+    datediff datediff_big datefromparts datename datepart datetime2fromparts datetimefromparts
+    datetimeoffsetfromparts datetrunc day db_id db_name decompress degrees dense_rank difference
+    edit_distance eomonth error_line error_message error_number error_procedure error_severity
+    error_state exp file_id file_name first_value floor format formatmessage get_bit getansinull
+    getdate getutcdate greatest grouping grouping_id has_perms_by_name hashbytes host_id host_name
+    ident_current ident_incr ident_seed iif index_col indexproperty is_member is_rolemember
+    is_srvrolemember isdate isjson isnull isnumeric json_array json_arrayagg json_contains
+    json_modify json_object json_objectagg json_path_exists json_query json_value lag last_value lead
+    least left left_shift len log log10 lower ltrim max min month nchar newid newsequentialid ntile
+    nullif object_definition object_id object_name object_schema_name objectproperty
+    objectpropertyex openjson original_login parse parsename patindex percent_rank percentile_cont
+    percentile_disc permissions pi power quotename radians rand rank regexp_count regexp_instr
+    regexp_like regexp_replace regexp_substr replace replicate reverse right right_shift round
+    row_number rowcount_big rtrim schema_id schema_name scope_identity serverproperty session_context
+    session_id session_user sessionproperty set_bit sign sin smalldatetimefromparts soundex space
+    sql_variant_property sqrt square stats_date stdev stdevp str string_agg string_escape
+    string_split stuff substring sum suser_id suser_name suser_sid suser_sname switchoffset
+    sysdatetime sysdatetimeoffset sysutcdatetime system_user tan textptr textvalid timefromparts
+    todatetimeoffset translate trim try_cast try_convert try_parse type_id type_name typeproperty
+    unicode unistr update upper user user_id user_name var varp vector_distance xact_state year
+    """
+)
+"""Functions of the server: without a schema they are always meant."""
