@@ -81,6 +81,7 @@ EXPRESSIONS = [
     ("(SELECT v.a FROM x AS v)", "(SELECT v.a FROM x AS v)"),
     ("CASE WHEN v.a = 1 THEN dbo.fn(v.b) ELSE v.c END", "CASE WHEN v_2.a = 1 THEN dbo.fn_2(v_2.b) ELSE v_2.c END"),
     ("v.doc.value('(/a)[1]', 'int')", "v_2.doc.value('(/a)[1]', 'int')"),
+    ("dbo.v.doc.value('(/a)[1]', 'int')", "dbo.v_2.doc.value('(/a)[1]', 'int')"),
     ("@x.value('.', 'int')", "@x.value('.', 'int')"),
 ]  # fmt: skip
 
