@@ -123,7 +123,7 @@ SELECT q.id, q.sql FROM (
 SELECT v.id, 1 AS place, N'DROP TRIGGER ' + QUOTENAME(v.[schema]) + N'.' + QUOTENAME(o.name) AS sql
 FROM procver.version v
 JOIN sys.objects o ON o.parent_object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) AND RTRIM(o.type) = 'TR'
-WHERE v.kind = 'view' AND CHARINDEX(LOWER(o.name), LOWER(v.definition)) > 0
+WHERE v.kind = 'view' AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, LOWER(v.definition)) > 0
   AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 UNION ALL
 SELECT v.id, 2,
@@ -204,7 +204,7 @@ JOIN sys.objects o ON o.object_id = u.object_id
 WHERE o.object_id NOT IN (SELECT object_id FROM @managed)
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
   AND NOT (t.class = 1 AND (o.object_id = t.major_id
-                            OR (o.parent_object_id = t.major_id AND CHARINDEX(LOWER(o.name), COALESCE(t.made, N'')) > 0)))
+                            OR (o.parent_object_id = t.major_id AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, COALESCE(t.made, N'')) > 0)))
 GROUP BY u.id, o.type_desc, o.schema_id, o.name, o.parent_object_id
 UNION ALL
 SELECT NULL, N'this login may not see all of the database: VIEW DEFINITION on it is missing'
@@ -238,7 +238,7 @@ JOIN sys.objects o ON o.object_id = m.object_id
 WHERE m.words LIKE N'%[^a-z0-9_@$#]' + REPLACE(REPLACE(REPLACE(LOWER(t.leaf), N'[', N'[[]'), N'_', N'[_]'), N'%', N'[%]')
                    + N'[^a-z0-9_@$#]%'
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver'
-  AND NOT (o.parent_object_id = COALESCE(t.object_id, -1) AND CHARINDEX(LOWER(o.name), COALESCE(t.made, N'')) > 0)
+  AND NOT (o.parent_object_id = COALESCE(t.object_id, -1) AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, COALESCE(t.made, N'')) > 0)
 
 -- name: usage
 DECLARE @a nvarchar(max) = ?;
