@@ -25,8 +25,8 @@ LANES = 2
 FROM = 3000
 """How many versions are worth a second connection: of fewer, the waiting takes what the other one wins."""
 
-BROAD = 100
-"""How many versions a wave must have, on average: after each, both lanes wait for each other."""
+MOST_WAVES = 30
+"""After each wave both lanes wait for each other; so however much there is to create, the round trips are bounded."""
 
 Waves = list[tuple[list[Create], ...]]
 """For each wave the steps of each lane. What a step needs is in an earlier wave, or before it in the same lane."""
@@ -67,7 +67,7 @@ def waves(steps: Sequence[Create]) -> Waves | None:
         if wave == len(found):
             found.append(tuple([] for _ in range(LANES)))
         found[wave][lane].append(step)
-    return found if len(steps) >= BROAD * len(found) else None
+    return found if len(found) <= MOST_WAVES else None
 
 
 class Publication:

@@ -158,7 +158,7 @@ TABLES = (
 def in_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have publications use two connections however little there is to create, but for cycles."""
     monkeypatch.setattr(lanes, "FROM", 0)
-    monkeypatch.setattr(lanes, "BROAD", 0)
+    monkeypatch.setattr(lanes, "MOST_WAVES", 1000)
 
 
 def together(*work: Callable[[], Any]) -> list[Any]:
