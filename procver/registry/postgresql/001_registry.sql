@@ -298,8 +298,11 @@ REVOKE ALL ON FUNCTION procver.require_silence FROM PUBLIC;
 
 -- What a catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row per overload or relation out.
 -- The grants are those in force: "never granted" and "granted by default" read alike.
+-- The digest tells that an object was altered. A view's stored rule names others by OID, and so does not survive a dump: its
+-- digest begins with its own OID, and is not compared where that is another one. It looks for what somebody did without thinking of
+-- us, not for an attack on the hash: 64 bits of the one that is made for speed, and of which the server's next major version may change.
 CREATE FUNCTION procver.parts(work jsonb)
-RETURNS TABLE (schema text, leaf text, kind text, objid oid, part text, owner oid, acl aclitem[])
+RETURNS TABLE (schema text, leaf text, kind text, objid oid, part text, owner oid, acl aclitem[], digest text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp      -- types are named in full, whoever asks
 AS $$
@@ -309,38 +312,22 @@ AS $$
         JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
     )
     SELECT i.schema, i.leaf, i.kind, p.oid, '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')', p.proowner,
-           coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))
+           coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)),
+           to_hex(pg_catalog.hashtextextended(concat_ws('|', p.prosrc,
+               CASE WHEN p.prosqlbody IS NOT NULL THEN pg_catalog.pg_get_function_sqlbody(p.oid) END,
+               p.prokind, p.prosecdef, p.proleakproof, p.proisstrict, p.proretset, p.provolatile, p.proparallel,
+               p.procost, p.prorows, p.proconfig::text, pg_catalog.format_type(p.prorettype, NULL),
+               p.proargnames::text, p.proargmodes::text) COLLATE "C", 0))
     FROM item i
     JOIN pg_catalog.pg_proc p ON p.proname = i.leaf AND p.pronamespace = i.namespace
     WHERE i.kind IN ('function', 'procedure') AND p.prokind = CASE i.kind WHEN 'procedure' THEN 'p' ELSE p.prokind END
     UNION ALL
-    SELECT i.schema, i.leaf, i.kind, c.oid, '', c.relowner, coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner))
+    SELECT i.schema, i.leaf, i.kind, c.oid, '', c.relowner, coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner)),
+           c.oid || ':' || to_hex(pg_catalog.hashtextextended(concat_ws('|', c.relkind, c.reloptions::text, r.ev_action::text) COLLATE "C", 0))
     FROM item i
     JOIN pg_catalog.pg_class c ON c.relname = i.leaf AND c.relnamespace = i.namespace
+    LEFT JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
     WHERE i.kind IN ('view', 'materialized_view') AND c.relkind = CASE i.kind WHEN 'view' THEN 'v' ELSE 'm' END::"char"
-$$;
-
--- What tells that an object was altered. A view's stored rule names others by OID, and so does not survive a dump: its
--- digest begins with its own OID, and is not compared where that is another one. It looks for what somebody did without thinking of
--- us, not for an attack on the hash: 64 bits of the one that is made for speed, and of which the server's next major version may change.
-CREATE FUNCTION procver.digests(work jsonb) RETURNS TABLE (schema text, leaf text, digest text)
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp      -- types are named in full, whoever asks
-AS $$
-    SELECT p.schema, p.leaf, string_agg(coalesce(
-               (SELECT to_hex(pg_catalog.hashtextextended(concat_ws('|', f.prosrc,
-                           CASE WHEN f.prosqlbody IS NOT NULL THEN pg_catalog.pg_get_function_sqlbody(f.oid) END,
-                           f.prokind, f.prosecdef, f.proleakproof, f.proisstrict, f.proretset, f.provolatile, f.proparallel,
-                           f.procost, f.prorows, f.proconfig::text, pg_catalog.format_type(f.prorettype, NULL),
-                           f.proargnames::text, f.proargmodes::text) COLLATE "C", 0))
-                FROM pg_catalog.pg_proc f WHERE p.part <> '' AND f.oid = p.objid),
-               (SELECT c.oid || ':' || to_hex(pg_catalog.hashtextextended(
-                           concat_ws('|', c.relkind, c.reloptions::text, r.ev_action::text) COLLATE "C", 0))
-                FROM pg_catalog.pg_class c
-                LEFT JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
-                WHERE p.part = '' AND c.oid = p.objid)), ',' ORDER BY p.part)
-    FROM procver.parts(work) p
-    GROUP BY p.schema, p.leaf
 $$;
 
 -- Grants as data: [[grantee, privilege, grantable], ...], a null grantee being PUBLIC.
@@ -352,8 +339,8 @@ LANGUAGE sql STABLE AS $$
     FROM pg_catalog.aclexplode(acl) a
 $$;
 
--- Owner, grants, comments of objects as data: what `procver.grant_as` puts back.
-CREATE FUNCTION procver.privileges(work jsonb) RETURNS TABLE (schema text, leaf text, privileges jsonb)
+-- What the catalog says of objects: a digest of their definition; owner, grants and comments as data, which `procver.grant_as` puts back.
+CREATE FUNCTION procver.catalog(work jsonb) RETURNS TABLE (schema text, leaf text, digest text, privileges jsonb)
 LANGUAGE sql STABLE AS $$
     WITH part AS MATERIALIZED (
         SELECT p.*, d.description FROM procver.parts(work) p
@@ -372,7 +359,7 @@ LANGUAGE sql STABLE AS $$
               WHERE p.part = '' AND (a.attacl IS NOT NULL OR d.description IS NOT NULL)) c
         GROUP BY c.objid
     )
-    SELECT p.schema, p.leaf, jsonb_agg(jsonb_build_object(
+    SELECT p.schema, p.leaf, string_agg(p.digest, ',' ORDER BY p.part), jsonb_agg(jsonb_build_object(
         'part', p.part, 'owner', pg_catalog.pg_get_userbyid(p.owner), 'comment', p.description,
         'acl', a.exploded, 'columns', c.columns) ORDER BY p.part)
     FROM part p
@@ -432,7 +419,7 @@ LANGUAGE sql IMMUTABLE AS $$
     HAVING count(*) > 0
 $$;
 
--- Gives one object the owner, grants and comments in `given` (as made by procver.privileges); `exactly`, if it is not null,
+-- Gives one object the owner, grants and comments in `given` (as made by procver.catalog); `exactly`, if it is not null,
 -- takes the place of the grants. An overload that `given` does not know takes what all of the others have. A comment that is
 -- there already stays, unless the object is to be `wholly` as given: a restored one.
 CREATE FUNCTION procver.grant_as(target jsonb, given jsonb, exactly jsonb, wholly boolean) RETURNS void
@@ -495,7 +482,7 @@ BEGIN
     FOR item IN SELECT * FROM jsonb_to_recordset(work) AS x(target jsonb, given jsonb, "like" jsonb, exactly jsonb, wholly boolean) LOOP
         given := item.given;
         IF given IS NULL AND item."like" IS NOT NULL THEN
-            SELECT p.privileges INTO given FROM procver.privileges(jsonb_build_array(item."like")) p;
+            SELECT p.privileges INTO given FROM procver.catalog(jsonb_build_array(item."like")) p;
         END IF;
         IF given IS NOT NULL OR item.exactly IS NOT NULL THEN
             PERFORM procver.grant_as(item.target, given, item.exactly, coalesce(item.wholly, false));

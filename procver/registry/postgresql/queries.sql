@@ -201,10 +201,9 @@ WITH item AS MATERIALIZED (
 ), work AS MATERIALIZED (
     SELECT coalesce(jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)), '[]') AS work FROM item
 )
-SELECT i.id, i.digest, current_setting('server_version_num')::int / 10000 || ':' || d.digest, i.privileges, p.privileges
+SELECT i.id, i.digest, current_setting('server_version_num')::int / 10000 || ':' || c.digest, i.privileges, c.privileges
 FROM item i
-LEFT JOIN procver.digests((SELECT work FROM work)) d ON d.schema = i.schema AND d.leaf = i.leaf
-LEFT JOIN procver.privileges((SELECT work FROM work)) p ON p.schema = i.schema AND p.leaf = i.leaf
+LEFT JOIN procver.catalog((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
 
 -- name: enter_project
 INSERT INTO procver.project (name, default_schema)
@@ -241,10 +240,9 @@ INSERT INTO procver.version (project_id, name, kind, number, fingerprint, shape,
                              physical, definition, seal, requires, state, digest, privileges)
 SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path,
        i.schema, i.leaf, i.physical, i.definition, i.seal, i.requires, 'present',
-       current_setting('server_version_num')::int / 10000 || ':' || d.digest, p.privileges
+       current_setting('server_version_num')::int / 10000 || ':' || c.digest, c.privileges
 FROM item i
-LEFT JOIN procver.digests((SELECT work FROM work)) d ON d.schema = i.schema AND d.leaf = i.leaf
-LEFT JOIN procver.privileges((SELECT work FROM work)) p ON p.schema = i.schema AND p.leaf = i.leaf
+LEFT JOIN procver.catalog((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
 ON CONFLICT (project_id, name, number) DO UPDATE
 SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges
 
@@ -350,7 +348,7 @@ WHERE v.id = x.id AND v.state = 'condemned' AND v.quarantined_at IS NULL
 -- name: keep_privileges
 -- Right before drops: what a later restore gives back. What is in quarantine has its privileges kept already.
 UPDATE procver.version v SET privileges = q.privileges
-FROM procver.privileges((
+FROM procver.catalog((
     SELECT jsonb_agg(jsonb_build_object('schema', x.schema, 'leaf', x.leaf, 'kind', x.kind)) FROM procver.version x
     WHERE x.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e) AND x.quarantined_at IS NULL)) q
 WHERE v.schema = q.schema AND v.leaf = q.leaf AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
