@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
+from typing import NamedTuple
 from zlib import crc32
 
 from procver.dialects import DdlError, Lane, Laned, Unit
@@ -28,8 +29,18 @@ FROM = 3000
 MOST_WAVES = 30
 """After each wave both lanes wait for each other; so however much there is to create, the round trips are bounded."""
 
+REST = writing.BATCH_OBJECTS
+"""So many that fit into one transaction are not worth the waiting: one connection creates them after the waves."""
+
 Waves = list[tuple[list[Create], ...]]
 """For each wave the steps of each lane. What a step needs is in an earlier wave, or before it in the same lane."""
+
+
+class Division(NamedTuple):
+    """Steps divided among lanes: first the waves, then over one connection the ``rest``, dependencies first."""
+
+    waves: Waves
+    rest: tuple[Create, ...]
 
 
 def lane_of(label: str) -> int:
@@ -37,20 +48,20 @@ def lane_of(label: str) -> int:
     return crc32(label.encode("utf-8", "surrogatepass")) % LANES
 
 
-def waves(steps: Sequence[Create]) -> Waves | None:
+def divide(steps: Sequence[Create]) -> Division | None:
     """Divide steps among lanes.
 
     Args:
         steps: dependencies first.
 
     Returns:
-        the waves; None where two connections would not be faster, or where some steps must share a transaction.
+        the division; None where two connections would not be faster, or where some steps must share a transaction.
     """
     if len(steps) < FROM:
         return None
     places: dict[tuple[str, int], tuple[int, int]] = {}
+    sizes: list[int] = []
     ahead = {(step.label, step.number) for step in steps}
-    found: Waves = []
     for step in steps:
         own = (step.label, step.number)
         ahead.discard(own)
@@ -64,10 +75,19 @@ def waves(steps: Sequence[Create]) -> Waves | None:
                 other, then = places[need]
                 wave = max(wave, then + (other != lane))
         places[own] = lane, wave
-        if wave == len(found):
-            found.append(tuple([] for _ in range(LANES)))
-        found[wave][lane].append(step)
-    return found if len(found) <= MOST_WAVES else None
+        if wave == len(sizes):
+            sizes.append(0)
+        sizes[wave] += 1
+    left = 0
+    while sizes and left + sizes[-1] <= REST:
+        left += sizes.pop()
+    if len(sizes) > MOST_WAVES:
+        return None
+    found: Waves = [tuple([] for _ in range(LANES)) for _ in sizes]
+    rest: list[Create] = []
+    for step, (lane, wave) in zip(steps, places.values(), strict=True):
+        (found[wave][lane] if wave < len(found) else rest).append(step)
+    return Division(found, tuple(rest))
 
 
 class Publication:

@@ -221,32 +221,35 @@ def _create(
 ) -> int:
     """See `create`. ``recorded``: the release is recorded next, by a commit that makes all of these last too."""
     prepared = Prepared(project, database, known, steps)
-    done = 0
+    done, total = 0, len(steps)
 
     def tell(versions: int) -> None:
         nonlocal done
         done += versions
         if progress:
-            progress(min(done, len(steps)), len(steps))
+            progress(min(done, total), total)
 
     def explain(error: DdlError, subjects: list[Subject]) -> DdlError:
         return _explained(error, subjects, project)
 
+    committed = 0
     if (
         recorded
         and isinstance(database, Laned)
-        and (waves := lanes.waves(steps))
+        and (division := lanes.divide(steps))
         and (other := database.beside())
     ):
         with contextlib.closing(other):
             together = lanes.Publication((database, other), known, prepared, release, tell, explain)
-            return together.create(waves)
+            committed = together.create(division.waves)
+        steps = division.rest
     subjects: list[Subject] = []
-    units = writing.creation(known.project_id, prepared.versions(steps), subjects, release)
-    committed = 0
+    units = writing.creation(
+        known.project_id, prepared.versions(steps), subjects, release, lightly=recorded
+    )
     try:
-        for index in database.run(known.project_id, known.generation, units):
-            committed = index + 1
+        for _ in database.run(known.project_id, known.generation + committed, units):
+            committed += 1
             tell(writing.BATCH_OBJECTS)
     except DdlError as error:
         raise explain(error, subjects) from None

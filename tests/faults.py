@@ -357,7 +357,7 @@ def keep(batch: int, dialect: str, laned: bool) -> None:
         tap_driver()
     writing.BATCH_OBJECTS = collect.TOGETHER = batch
     if laned:
-        lanes.FROM, lanes.MOST_WAVES = 0, 1000
+        lanes.FROM, lanes.MOST_WAVES, lanes.REST = 0, 1000, 1
     for line in sys.stdin:
         words, output = json.loads(line)
         pid = os.fork()

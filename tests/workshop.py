@@ -155,10 +155,11 @@ TABLES = (
 """The registry's tables and views; what statistics were sampled is left out."""
 
 
-def in_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have publications use two connections however little there is to create, but for cycles."""
+def in_lanes(monkeypatch: pytest.MonkeyPatch, rest: int = 0) -> None:
+    """Have publications use two connections however little there is to create, but for cycles and the ``rest``."""
     monkeypatch.setattr(lanes, "FROM", 0)
     monkeypatch.setattr(lanes, "MOST_WAVES", 1000)
+    monkeypatch.setattr(lanes, "REST", rest)
 
 
 def together(*work: Callable[[], Any]) -> list[Any]:

@@ -99,18 +99,20 @@ def check(shop: Workshop, database: Database) -> None:
             assert connection.execute(query.encode()).fetchone() == (answer(index),)
 
 
+@pytest.mark.parametrize("rest", [0, 6])
 def test_all_is_as_if_created_in_order(
-    many: Workshop, database: Database, server: Server, monkeypatch: pytest.MonkeyPatch
+    many: Workshop, database: Database, server: Server, monkeypatch: pytest.MonkeyPatch, rest: int
 ) -> None:
+    monkeypatch.setattr(lanes, "REST", rest)
     name = str(conninfo_to_dict(many.url)["dbname"])
     database.close()
     with copy_of(server, name) as url:
         many.publish("1")
         main, in_each = generations(many)
-        assert main == 1, "the release itself"
+        assert (main == 1) == (rest == 0), "the release itself, and the rest"
         assert len(in_each) == lanes.LANES
         assert min(in_each) > 1
-        assert sum(in_each) >= CREATED / 2
+        assert sum(in_each) >= (CREATED - rest) / writing.BATCH_OBJECTS
         monkeypatch.setattr(lanes, "FROM", CREATED + 1)
         many.run("publish", "--release", "1", "-t", url)
         with psycopg.connect(url) as connection:
@@ -173,31 +175,41 @@ def write(shop: Workshop) -> None:
         assert list(database.run(known.project_id, known.generation, [Unit((line,))])) == [0]
 
 
+@pytest.mark.parametrize("rest", [0, 6])
 def test_another_command_between_two_waves(
-    many: Workshop, database: Database, monkeypatch: pytest.MonkeyPatch
+    many: Workshop, database: Database, monkeypatch: pytest.MonkeyPatch, rest: int
 ) -> None:
-    """What it writes makes the plan stale; a new one goes on where the lanes stopped."""
+    """What it writes makes the plan stale; a new one goes on where the lanes stopped. So too before the rest."""
+    monkeypatch.setattr(lanes, "REST", rest)
+    times = 1 if rest else 3
     came: list[int] = []
-    plain = lanes.waves
+    plain = lanes.divide
 
     class Disturbed(list[Any]):
         def __iter__(self) -> Iterator[Any]:
             for number, wave in enumerate(super().__iter__()):
-                if number and len(came) < 3:
-                    came.append(sum(generations(many)[1]))
-                    write(many)
+                if number and not rest and len(came) < times:
+                    interrupt()
                 yield wave
+            if rest and len(came) < times:
+                interrupt()
+
+    def interrupt() -> None:
+        came.append(sum(generations(many)[1]))
+        write(many)
 
     plans: list[int] = []
 
-    def disturbed(steps: tuple[Create, ...]) -> Disturbed:
+    def disturbed(steps: tuple[Create, ...]) -> lanes.Division:
         plans.append(len(steps))
-        return Disturbed(plain(steps) or [])
+        division = plain(steps)
+        assert division is not None
+        return division._replace(waves=Disturbed(division.waves))
 
-    monkeypatch.setattr(lanes, "waves", disturbed)
+    monkeypatch.setattr(lanes, "divide", disturbed)
     published = publish.publish(Project.at(many.root), database, "1")
-    assert len(came) == 3
-    assert len(plans) == 4, "each time the next transaction noticed"
+    assert len(came) == times
+    assert len(plans) == times + 1, "each time the next transaction noticed"
     assert sorted(set(plans), reverse=True) == plans, "each went on where the one before stopped"
     assert len(published.plan.create) == CREATED
     check(many, database)

@@ -35,17 +35,19 @@ def plans(draw: st.DrawFn) -> list[Create]:
     return found
 
 
-@given(plans())
-def test_what_a_step_needs_comes_before_it(steps: list[Create]) -> None:
+@given(plans(), st.integers(0, 50))
+def test_what_a_step_needs_comes_before_it(steps: list[Create], rest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        in_lanes(patch)
-        found = lanes.waves(steps)
+        in_lanes(patch, rest)
+        found = lanes.divide(steps)
     assert found is not None
-    assert sorted(each.label for wave in found for lane in wave for each in lane) == sorted(
+    assert len(found.rest) <= rest
+    in_waves = [each.label for wave in found.waves for lane in wave for each in lane]
+    assert sorted(in_waves + [each.label for each in found.rest]) == sorted(
         each.label for each in steps
     )
     committed: set[str] = set()
-    for wave in found:
+    for wave in found.waves:
         assert len(wave) == lanes.LANES
         assert any(wave)
         for number, lane in enumerate(wave):
@@ -56,6 +58,22 @@ def test_what_a_step_needs_comes_before_it(steps: list[Create]) -> None:
                 assert {label for label, _ in each.member.requires} <= committed | own
                 own.add(each.label)
         committed.update(each.label for lane in wave for each in lane)
+    for each in found.rest:
+        assert each.member is not None
+        assert {label for label, _ in each.member.requires} <= committed
+        committed.add(each.label)
+
+
+def test_as_much_as_possible_is_left_for_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [step("a"), step("b"), step("c"), step("d", "b"), step("e", "d"), step("f", "e")]
+    depths = {"a": 1, "b": 1, "c": 1}
+    in_lanes(monkeypatch)
+    divided = lanes.divide(steps)
+    assert divided is not None
+    deep = [each.label for wave in divided.waves[1:] for lane in wave for each in lane]
+    assert sorted([*depths, *deep]) == list("abcdef")
+    in_lanes(monkeypatch, rest=3)
+    assert lanes.divide(steps) == (divided.waves[:1], tuple(s for s in steps if s.label in deep))
 
 
 def test_the_lane_of_an_object_never_changes() -> None:
@@ -66,20 +84,20 @@ def test_the_lane_of_an_object_never_changes() -> None:
 
 def test_few_versions_are_not_worth_a_second_connection() -> None:
     steps = [step(f"o{index}") for index in range(lanes.FROM)]
-    assert lanes.waves(steps) is not None
-    assert lanes.waves(steps[1:]) is None
+    assert lanes.divide(steps) is not None
+    assert lanes.divide(steps[1:]) is None
 
 
 def test_nor_is_a_long_chain() -> None:
     steps = [step("o0")]
     while len(steps) < lanes.FROM:
         steps.append(step(f"o{len(steps)}", steps[-1].label))
-    assert lanes.waves(steps) is None
+    assert lanes.divide(steps) is None
 
 
 def test_a_cycle_is_created_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     in_lanes(monkeypatch)
-    assert lanes.waves([step("a", "b"), step("b", "a")]) is None
+    assert lanes.divide([step("a", "b"), step("b", "a")]) is None
 
 
 def test_what_comes_from_the_registry_is_created_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,8 +106,8 @@ def test_what_comes_from_the_registry_is_created_in_order(monkeypatch: pytest.Mo
         "a", 1, 7, Kind.VIEW, "v1:0", "0", "0", Name("app", "a_1"), "app.a_1", "dropped", None, None, False
     )  # fmt: skip
     back = step("a")._replace(reason=RESTORED, known=known)
-    assert lanes.waves([back, step("b")]) is None
-    assert lanes.waves([step("b")]) is not None
+    assert lanes.divide([back, step("b")]) is None
+    assert lanes.divide([step("b")]) is not None
 
 
 def test_another_pin_of_an_object_that_is_there_already_is_not_waited_for(
@@ -100,9 +118,9 @@ def test_another_pin_of_an_object_that_is_there_already_is_not_waited_for(
     second = step("a")
     assert second.member is not None
     second = second._replace(member=second.member._replace(requires=(("b", 9),)))
-    found = lanes.waves([first, second])
+    found = lanes.divide([first, second])
     assert found is not None
-    assert len(found) == 1
+    assert len(found.waves) == 1
 
 
 @pytest.mark.parametrize("lightly", [False, True])
