@@ -45,13 +45,14 @@ class Prepared:
             to_come.discard((step.label, step.number))
             with self._alone:  # what was read of the sources is shared by all lanes
                 version = self._version(step)
-            yield version._replace(awaits=tuple(n for n in version.requires if n in to_come))
+            awaited = [need for need in version.requires if need in to_come]
+            yield version._replace(awaits=tuple(awaited)) if awaited else version
 
     def _version(self, step: Create) -> NewVersion:
         if step.known is not None:
             row = self._definitions[step.known.id]
             return _again(step, row[1], row[2], row[9], row[10], self._known)
-        return _fresh(step, self._project)._replace(privileges=self._privileges(step))
+        return _fresh(step, self._project, self._privileges(step))
 
     def _privileges(self, step: Create) -> dict[str, Any] | None:
         """Say where a new version's owner, grants and comments come from."""
@@ -101,7 +102,7 @@ def _again(
     )  # fmt: skip
 
 
-def _fresh(step: Create, project: Project) -> NewVersion:
+def _fresh(step: Create, project: Project, privileges: dict[str, Any] | None) -> NewVersion:
     member = step.member
     assert member is not None  # a step without one is restored from the registry
     source = project.sources.by_name[member.name]
@@ -110,8 +111,8 @@ def _fresh(step: Create, project: Project) -> NewVersion:
     return NewVersion(
         member.label, member.kind, member.number, member.fingerprint, member.shape,
         source.digest, source.path, member.physical, member.quoted,
-        tuple((statement.text, statement.role) for statement in statements),
-        member.requires, deferred=member.deferred,
+        tuple([(statement.text, statement.role) for statement in statements]),
+        member.requires, privileges, deferred=member.deferred,
     )  # fmt: skip
 
 

@@ -235,4 +235,7 @@ def main() -> None:
     """Entry point of the ``procver`` program."""
     prepare_streams()
     gc.disable()  # a short life with many small objects: looking for cycles costs a fifth and finds none
-    cli()
+    try:
+        cli()
+    finally:
+        gc.freeze()  # nor does the interpreter look for them at its end

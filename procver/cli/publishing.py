@@ -82,7 +82,7 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
     path = project.config.root / project.config.map
     write_atomic(path, _mapping(project.config, release, done.contract, "json"))
     document = {
-        **done.plan.as_json(),
+        **(done.plan.as_json() if output.as_json else {}),
         "remarks": remarks,
         "seconds": round(done.seconds, 3),
         "mapping": project.config.map,
@@ -132,10 +132,10 @@ _COLOURS = {"new": "green", "changed": "yellow", "dependency": "cyan", RESTORED:
 
 def _plan_lines(plan: Plan) -> Iterator[str]:
     width = max((len(c.physical) for c in plan.create), default=0)
+    reasons = {reason: click.style(reason, fg=colour) for reason, colour in _COLOURS.items()}
     for c in plan.create:
-        reason = click.style(c.reason, fg=_COLOURS[c.reason])
         because = f" of {', '.join(c.because)}" if c.because else ""
-        yield f"  + {c.physical.ljust(width)}  {reason}{because}"
+        yield f"  + {c.physical.ljust(width)}  {reasons[c.reason]}{because}"
     for name in plan.cosmetic:
         yield f"  ~ {name}  only comments or layout changed: no new version"
     what = f"release {plan.release}: " if plan.release else ""

@@ -79,14 +79,16 @@ class Sources:
             SourceError: the file is gone or has changed since it was read.
         """
         source = self.by_name[name]
-        file = File(source.path, f"{self._reader.root}/{source.path}")
-        kept = self._reader.kept.get(source.path)
-        data = self._reader.read(file) if kept is None else kept
-        if kept is None and self._reader.digest(file, data) != source.digest:
-            raise SourceError(
-                "has changed since it was read", file=source.path, hint="run the command again"
-            )
-        return self._reader.text(file, data)
+        reader = self._reader
+        data = reader.kept.get(source.path)
+        if data is None:
+            file = File(source.path, f"{reader.root}/{source.path}")
+            data = reader.read(file)
+            if reader.digest(source.path, data) != source.digest:
+                raise SourceError(
+                    "has changed since it was read", file=source.path, hint="run the command again"
+                )
+        return reader.text(source.path, data)
 
     def statements(self, name: Name, numbers: Mapping[Name, int]) -> tuple[Statement, ...]:
         """Return the statements of a source, every reference made physical.
@@ -247,15 +249,15 @@ class _Reader:
         if self._room >= 0:
             self.kept[file.path] = data
 
-    def digest(self, file: File, data: bytes) -> str:
-        if file.path.endswith(TEMPLATE):
+    def digest(self, path: str, data: bytes) -> str:
+        if path.endswith(TEMPLATE):
             return sha256(b"template %b:%b" % (self._templates.digest.encode(), data)).hexdigest()
         return sha256(data).hexdigest()
 
-    def text(self, file: File, data: bytes) -> tuple[str, tuple[Span, ...]]:
+    def text(self, path: str, data: bytes) -> tuple[str, tuple[Span, ...]]:
         text = decode(data, self.config.encoding)
-        if file.path.endswith(TEMPLATE):
-            return self._templates.render(text, file.path)
+        if path.endswith(TEMPLATE):
+            return self._templates.render(text, path)
         return text, ()
 
 
@@ -264,11 +266,11 @@ def _begin(
 ) -> _Pending:
     data = reader.read(file)
     reader.keep(file, data)
-    digest = reader.digest(file, data)
+    digest = reader.digest(file.path, data)
     row = rows.get(digest)
     if row is not None:
         return _Pending(file, digest, row.header, None, ())
-    text, spans = reader.text(file, data)
+    text, spans = reader.text(file.path, data)
     return _Pending(file, digest, scanner.header(text, config.default_schema), text, spans)
 
 
@@ -278,9 +280,9 @@ def _analyse(
     text, spans = item.text, item.spans
     if text is None:
         data = reader.read(item.file)
-        if reader.digest(item.file, data) != item.digest:
+        if reader.digest(item.file.path, data) != item.digest:
             raise SourceError("changed while it was read", hint="run the command again")
-        text, spans = reader.text(item.file, data)
+        text, spans = reader.text(item.file.path, data)
     for span in spans:
         if span.name not in managed.kinds and not _has(managed, span.name, scanner):
             raise _unknown(span, text, managed, scanner)

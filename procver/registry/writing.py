@@ -69,18 +69,15 @@ class NewVersion(NamedTuple):
         return bool(self.privileges and self.privileges.get("wholly"))
 
     @property
-    def size(self) -> int:
-        """Characters of its definition."""
-        return sum(len(text) for text, _ in self.definition)
-
-    @property
     def alone(self) -> bool:
         """Whether it has session settings."""
-        return any(role == SETTING for _, role in self.definition)
+        return SETTING in [role for _, role in self.definition]
 
     @property
     def indexed(self) -> bool:
         """Whether it is an indexed view: what reads it may say NOEXPAND, which needs the index to be there."""
+        if self.definition[-1][1] != AFTER:  # the last of them would be
+            return False
         return any(role == AFTER and _INDEXED.search(text) for text, role in self.definition)
 
     def as_row(self) -> dict[str, Any]:
@@ -147,16 +144,20 @@ def creation(
 
 
 class _Ahead:
-    """Versions, with a look at the next one."""
+    """Versions, with a look at the next one and whether that is to be alone in its transaction."""
 
     def __init__(self, source: Iterator[NewVersion]) -> None:
         self._source = source
-        self.next = next(source, None)
+        self._look()
+
+    def _look(self) -> None:
+        self.next = next(self._source, None)
+        self.alone = self.next is not None and self.next.alone
 
     def take(self) -> NewVersion:
         version = self.next
         assert version is not None
-        self.next = next(self._source, None)
+        self._look()
         return version
 
 
@@ -173,15 +174,16 @@ def _batch(
     awaited: set[tuple[str, int]] = set()
     size = 0
     while True:
+        alone = source.alone
         version = source.take()
         batch.append(version)
-        size += version.size
         if version.deferred and not unchecked:
             yield Call("defer_checks", {"defer": True})
         if version.deferred:
             unchecked.append(version.target)
         # What follows the definition comes after the grants were carried over, so that it has the last word.
         for index, (text, role) in enumerate(version.definition):
+            size += len(text)
             subjects.append(Subject(version, index))
             step = Ddl(text, len(subjects) - 1)
             if role == AFTER:
@@ -194,7 +196,7 @@ def _batch(
         full = len(batch) >= BATCH_OBJECTS or size >= BATCH_CHARACTERS or version.indexed
         full = full and not awaited
         # Settings end with their transaction, so a version that has some gets one of its own.
-        end = full or source.next is None or version.alone or source.next.alone
+        end = full or source.next is None or alone or source.alone
         if unchecked and (end or not (source.next and source.next.deferred)):
             yield Call("defer_checks", {"defer": False})
             yield Call("check_bodies", unchecked)
@@ -248,14 +250,13 @@ def release(
         "release": plan.release,
         "number": plan.number,
         "content": content,
-        "added": [{"name": label, "number": number} for label, number in plan.added],
-        "removed": plan.removed,
     }
+    added = [{"name": label, "number": number} for label, number in plan.added]
     return Unit(
         (
             Call("require_present", {"versions": versions}),
             *([silence(known, timedelta.max)] if plan.replaces else []),
-            Call("add_release", about),
+            Call("add_release", {**about, "added": added, "removed": plan.removed}),
             Call("insert_release", about),
             *spared,
             log(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from procver.errors import SourceError
 from procver.objects import Edit, Name, Statement, physical_leaf
 from procver.scanning.stretches import Stretch, statements
 
 _HOLE = re.compile(r"9(\d{5})000000009")
+_edit = partial(tuple.__new__, Edit)  # what Edit._make does, in a third of its time
 _ENCODE = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
@@ -55,16 +57,12 @@ def fill(recipe: str, text: str, numbers: Sequence[int]) -> tuple[Statement, ...
         text: the same source.
         numbers: the version of each of the names that the recipe was made with, in that order.
     """
-
-    def number(hole: re.Match[str]) -> str:
-        return str(numbers[int(hole[1])])
-
     # The source has nothing that looks like a hole, so in the whole recipe only the holes do.
-    stretches = json.loads(_HOLE.sub(number, recipe))
+    filled = _HOLE.sub(lambda hole: str(numbers[int(hole[1])]), recipe)
     return statements(
         text,
-        (
-            Stretch(role, start, end, tuple(map(Edit._make, edits)))
-            for role, start, end, edits in stretches
-        ),
+        [
+            Stretch(role, start, end, tuple([_edit(edit) for edit in edits]))
+            for role, start, end, edits in json.loads(filled)
+        ],
     )

@@ -48,4 +48,4 @@ def clear_of(spans: Sequence[Span], edits: Iterable[Edit]) -> list[Edit]:
 
 def statements(text: str, stretches: Iterable[Stretch]) -> tuple[Statement, ...]:
     """Return the statements to send, in order, ``text`` being the source."""
-    return tuple(stretch.statement(text) for stretch in stretches)
+    return tuple([stretch.statement(text) for stretch in stretches])
