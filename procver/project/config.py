@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from procver.errors import ConfigError
+from procver.project.placeholders import is_placeholder
 from procver.project.tables import Table
 
 FILE = "procver.toml"
@@ -98,6 +99,7 @@ class Config:
         search_path: schemas in which a bare reference is looked up, first match wins.
         suffix: the pattern that makes a physical name of a logical one.
         databases: what the sources call their own database, in names such as ``Shop.dbo.v``.
+        placeholders: what stands in sources for other text, ``$(Schema)`` of sqlcmd for instance, with that text.
         map: where publish writes the mapping.
         encoding: of source files without a byte order mark.
         main: the branch whose lock ``procver lock --base`` starts from.
@@ -115,6 +117,7 @@ class Config:
     search_path: tuple[str, ...]
     suffix: str = "_{version}"
     databases: tuple[str, ...] = ()
+    placeholders: Mapping[str, str] = field(default_factory=dict)
     map: str = "procver.map.json"
     encoding: str = "utf-8"
     main: str = "main"
@@ -220,6 +223,7 @@ def _read(top: Table, path: Path) -> Config:
         map=project.string("map", "procver.map.json"),
         encoding=encoding,
         main=project.string("main", "main"),
+        placeholders=_placeholders(top.table("placeholders")),
         variables=_variables(top.table("variables")),
         targets=top.table("targets").all_strings(),
         grants=_grants(top.table("grants"), dialect),
@@ -237,6 +241,25 @@ def _sources(project: Table) -> tuple[str, ...]:
         if Path(source).is_absolute():
             raise project.error("sources", f"{source!r} must be relative to {FILE}")
     return sources
+
+
+def _placeholders(table: Table) -> Mapping[str, str]:
+    values: dict[str, str] = {}
+    for key, value in table.all().items():
+        if not is_placeholder(key):
+            raise table.error(
+                key,
+                "could be a part of other words: it must begin and end with a sign and hold no blanks",
+                hint='write "$(Schema)", "${schema}", "@schema@" or the like',
+            )
+        if not isinstance(value, str) or not (value.isprintable() or not value):
+            raise table.error(
+                key, f"stands for {value!r}, which is no string of one printable line"
+            )
+        if key.lower() in {other.lower() for other in values}:
+            raise table.error(key, "is there already: case does not count", hint="keep one of them")
+        values[key] = value
+    return MappingProxyType(values)
 
 
 def _variables(table: Table) -> Mapping[str, object]:

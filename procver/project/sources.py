@@ -24,6 +24,7 @@ from procver.project.cache import Cache, Cached, recipe_sum
 from procver.project.config import Config
 from procver.project.decoding import decode
 from procver.project.failures import Failures
+from procver.project.placeholders import filler
 from procver.project.templates import SOURCE as TEMPLATE
 from procver.project.templates import Templates
 from procver.project.tree import File, libraries, read_bytes, walk
@@ -219,6 +220,7 @@ class _Reader:
         self.config = config
         self.scanner = scanner
         self._made: Templates | None = None
+        self._filled = filler(config.placeholders)
 
     @property
     def _templates(self) -> Templates:
@@ -255,7 +257,7 @@ class _Reader:
         return sha256(data).hexdigest()
 
     def text(self, path: str, data: bytes) -> tuple[str, tuple[Span, ...]]:
-        text = decode(data, self.config.encoding)
+        text = self._filled(decode(data, self.config.encoding))
         if path.endswith(TEMPLATE):
             return self._templates.render(text, path)
         return text, ()
@@ -383,6 +385,7 @@ def _context(config: Config, scanner: Scanner) -> str:
         config.search_path,
         config.suffix,
         config.databases,
+        sorted(config.placeholders.items()),
         config.encoding,
     ]
     return sha256(json.dumps(parts).encode()).hexdigest()

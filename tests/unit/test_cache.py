@@ -137,6 +137,7 @@ def test_a_reference_in_a_string_is_a_mention(shop):
         'search_path = ["app"]',
         'suffix = "_v{version}"',
         'databases = ["shop"]',
+        '[placeholders]\n"$(schema)" = "app"',
         'encoding = "latin-1"',
     ],
 )

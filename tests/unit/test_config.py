@@ -16,6 +16,7 @@ def test_defaults(project):
     assert (config.suffix, config.map) == ("_{version}", "procver.map.json")
     assert (config.encoding, config.main) == ("utf-8", "main")
     assert (config.variables, config.targets, config.grants) == ({}, {}, ())
+    assert config.placeholders == {}
     assert config.gc == GcConfig(2, timedelta(days=7), timedelta(days=14), None, None, ())
 
 
@@ -23,6 +24,7 @@ def test_everything_set(project):
     project.toml(
         'sources = ["db", "more"]\ndefault_schema = "app"\nsuffix = "_v{version}"\n'
         'databases = ["shop", "Sales"]\nmap = "build/map.json"\nencoding = "cp1252"\nmain = "trunk"\n'
+        '[placeholders]\n"$(Schema)" = "app"\n'
         "[variables]\nrate = 0.19\ncolumns = [1, 2]\n"
         '[targets]\nlocal = "embedded:"\n'
         '[grants]\n"app.*" = { EXECUTE = ["web", "job"], select = [] }\n"app.x" = {}\n'
@@ -34,6 +36,7 @@ def test_everything_set(project):
     assert config.search_path == ("app", "public")
     assert config.suffix == "_v{version}"
     assert config.databases == ("shop", "Sales")
+    assert config.placeholders == {"$(Schema)": "app"}
     assert config.variables == {"rate": 0.19, "columns": [1, 2]}
     assert config.targets == {"local": "embedded:"}
     assert config.grants == (
@@ -82,6 +85,23 @@ def test_found_upwards(project):
         ("map = 3", "[project] map must be a string", "quotes"),
         ('map = ""', "[project] map is empty", None),
         ("gc = 3", "[project] unknown key 'gc'", None),
+        (
+            '[placeholders]\n"Schema" = "app"',
+            ":5: [placeholders] Schema could be a part",
+            "$(Schema)",
+        ),
+        ('[placeholders]\n"$( x)" = "app"', "could be a part of other words", "$(Schema)"),
+        (
+            '[placeholders]\n"$(x)" = 3',
+            "[placeholders] $(x) stands for 3, which is no string",
+            None,
+        ),
+        ('[placeholders]\n"$(x)" = "a\\nb"', "which is no string of one printable line", None),
+        (
+            '[placeholders]\n"$(x)" = "a"\n"$(X)" = "b"',
+            ":6: [placeholders] $(X) is there already",
+            "keep one",
+        ),
         ('[gc]\nkeep_releases = "2"', "keep_releases must be a whole number", "2"),
         ("[gc]\nkeep_releases = -1", "keep_releases must be a whole number from 0", "2"),
         ("[gc]\nkeep_releases = true", "keep_releases must be a whole number", "2"),

@@ -148,5 +148,5 @@ def _note_placeholders(unit: Unit, findings: Findings, strings: list[str]) -> No
                 unit.folded.index(token),
                 "sqlcmd-variable",
                 f"{match.group()} in a string is sent as it is: only sqlcmd would replace it",
-                "make the file a template (.sql.j2), if it is meant as a variable",
+                "if it is meant as a variable, say in [placeholders] of procver.toml what it stands for",
             )

@@ -13,7 +13,7 @@ _TRIGGERS = (
     "tables call triggers, releases do not: leave it to the team's migration tool; only an INSTEAD"
     " OF trigger of a view belongs here, in the file of that view"
 )
-_TEMPLATE = "make the file a template (.sql.j2) and write {{ name }} for what differs"
+_PLACEHOLDER = "say in [placeholders] of procver.toml what it stands for, or make the file a template (.sql.j2)"
 _CREATED = {
     "table": "a table",
     "type": "an alias type",
@@ -104,10 +104,10 @@ def refuse_client_syntax(unit: Unit) -> None:
     if "$(" in unit.distinct:
         at = toks.index("$(")
         name = unit.written[at + 1] if at + 1 < len(toks) else ""
-        raise unit.error(at, f"$({name}) is a variable of sqlcmd", _TEMPLATE)
+        raise unit.error(at, f"$({name}) is a variable of sqlcmd", _PLACEHOLDER)
     for i, raw in enumerate(unit.written if "$(" in unit.file.text else ()):
         if raw[0] == "[" and "$(" in raw:
-            raise unit.error(i, f"{raw} holds a variable of sqlcmd", _TEMPLATE)
+            raise unit.error(i, f"{raw} holds a variable of sqlcmd", _PLACEHOLDER)
     for at in positions(toks, (":",), 0, len(toks)) if ":" in unit.distinct else ():
         if at + 1 < len(toks) and toks[at + 1] in _SQLCMD:
             raise unit.error(

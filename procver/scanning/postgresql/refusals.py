@@ -130,7 +130,7 @@ def refuse_client_syntax(unit: Unit) -> None:
             raise unit.error(
                 at,
                 "@extschema@ is a placeholder that only CREATE EXTENSION fills in",
-                "write the schema, or make the file a template (.sql.j2)",
+                "write the schema, or say in [placeholders] of procver.toml what it stands for",
             )
     if ":" in unit.distinct:
         _refuse_psql_variable(unit)
