@@ -33,7 +33,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 14
+    revision = 15
 
     header = staticmethod(read_header)
 

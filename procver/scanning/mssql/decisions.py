@@ -101,7 +101,7 @@ class Decisions(Tokens):
             return None
         leaf = identifier(self.toks[leaf_at])
         if len(parts) > 3 or (len(parts) == 3 and not self._is_ours(parts[0])):
-            self._crossing(chain, kinds)
+            self.crossing(chain, kinds)
             return None
         schema = self._part(parts[-2]) if len(parts) > 1 else None
         found = self.names.find(schema, leaf, kinds)
@@ -140,10 +140,10 @@ class Decisions(Tokens):
         """Return whether the part at token ``i`` is a name of our own database."""
         return self._part(i) in self.names.index.databases
 
-    def _crossing(self, chain: Chain, kinds: frozenset[Kind]) -> None:
-        """Note a name with another database or a server in front."""
-        schema, leaf = map(self._part, chain.parts[-2:])
-        found = self.names.find(schema, leaf, kinds)
+    def crossing(self, chain: Chain, kinds: frozenset[Kind], what: str = "a database") -> None:
+        """Note a name with another database or a server in front; ``what`` says where it is looked up."""
+        *_, schema, leaf = ("", *map(self._part, chain.parts))
+        found = self.names.find(schema or None, leaf, kinds)
         if found is not None:
             first, last = chain.parts[0], chain.parts[-1]
             written = "".join(self.unit.written[first : last + 1])
@@ -151,7 +151,7 @@ class Decisions(Tokens):
                 self.unit,
                 first,
                 "database-name",
-                f"{written} names a database: it is left as it is",
+                f"{written} names {what}: it is left as it is",
                 f"write {quote(found.name)}, if this database is meant, or add its name to databases in"
                 " procver.toml",
                 found.name,

@@ -9,12 +9,13 @@ from procver.objects import Name
 from procver.scanning.mssql.decisions import Decisions
 from procver.scanning.mssql.keywords import NO_ALIAS, RESERVED
 from procver.scanning.mssql.lexer import identifier
-from procver.scanning.mssql.names import ANY, TYPES
+from procver.scanning.mssql.names import ANY, RELATIONS, TYPES
 from procver.scanning.mssql.scopes import Scope
 from procver.scanning.names import Found
 from procver.scanning.scopes import Chain
 
 _QUERY = frozenset({"select", "with", "values", "insert", "update", "delete", "merge"})
+ROWSETS = frozenset({"predict", "openrowset", "opendatasource"})
 _TEXT_SEARCH = frozenset(
     ["containstable", "freetexttable", "semantickeyphrasetable", "semanticsimilaritytable"]
 )
@@ -209,11 +210,35 @@ class Level:
         if is_function and token in _TEXT_SEARCH and w.is_name(i + 2):
             w.relation(w.chain(i + 2, self.hi), self.scope)
         j = self.arguments(chain.end)
+        if w.tok(i + 1) == "(" and token in ROWSETS:
+            j = self.rowset(i, j)
         if w.tok(j) == "for" and w.tok(j + 1) == "system_time":
             j = self.period(j + 2)
         elif w.tok(j) == "for" and w.tok(j + 1) == "path":  # of a graph
             j += 2
         return self.alias(j, exposed, name)
+
+    def rowset(self, i: int, j: int) -> int:
+        """Read the names that the function at ``i`` takes; return where it ends, its brackets ending at ``j``."""
+        w, toks = self.w, self.toks
+        if toks[i] == "predict":  # ... (MODEL = @model, DATA = v AS d): the alias is seen outside
+            for k in range(i + 2, j - 2):
+                if toks[k] == "data" and toks[k + 1] == "=":
+                    self.item(k + 2)
+            return j
+        if toks[i] == "openrowset":
+            k = j - 1
+            while k > i + 1 and toks[k - 1] not in (",", "("):
+                k -= 1
+        elif w.tok(j) == ".":
+            k = j = w.start(j)
+        else:
+            return j
+        if w.is_name(k):
+            chain = w.chain(k, self.hi)
+            w.crossing(chain, RELATIONS, "what another connection finds")
+            j = max(j, chain.end)
+        return j
 
     def is_method(self, chain: Chain) -> bool:
         """Return whether a chain before ``(`` calls a method of a column: ``v.doc.nodes(...)``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from procver.scanning.mssql.decisions import Decisions
 from procver.scanning.mssql.keywords import words
-from procver.scanning.mssql.level import Level
+from procver.scanning.mssql.level import ROWSETS, Level
 from procver.scanning.mssql.mentions import OF_NAMES
 from procver.scanning.mssql.names import ANY, EXECUTED, TYPES, label, quote
 from procver.scanning.mssql.scopes import Scope
@@ -214,6 +214,8 @@ class _Statements(Level):
             i += w.tok(i) == "percent"
         if w.tok(i) in ("into", "from"):
             i += 1
+        if w.tok(i) in ROWSETS:
+            return self.rowset(i, self.arguments(i + 1))
         i = w.start(i)
         if not w.is_name(i):
             return i
@@ -404,6 +406,28 @@ class _Statements(Level):
                 return name.end
         return i + 1
 
+    def switch(self, i: int) -> int:
+        """ENABLE and DISABLE TRIGGER: each version has triggers of its own, under names of their own."""
+        w = self.w
+        if w.tok(i + 1) != "trigger":
+            return i + 1
+        self.end_statement()
+        j = i + 2
+        while j < self.hi and self.toks[j] != "on":
+            if not w.is_name(j) and self.toks[j] not in ("all", ".", ","):
+                return j
+            j += 1
+        if not w.is_name(j + 1):
+            return j
+        chain = w.chain(j + 1, self.hi)
+        w.left(
+            chain,
+            "trigger",
+            "a trigger on {} is named, which is left as it is: each version has triggers of its own",
+            "remove it: what one release switches must not change what others see",
+        )
+        return chain.end
+
     def drop(self, i: int) -> int:
         w = self.w
         self.end_statement()
@@ -457,6 +481,8 @@ _Statements.handlers = {
     "create": _Statements.ddl,
     "alter": _Statements.ddl,
     "drop": _Statements.drop,
+    "enable": _Statements.switch,
+    "disable": _Statements.switch,
     "values": _Statements.values,
     "for": _Statements.for_,
     ";": _Statements.semicolon,
