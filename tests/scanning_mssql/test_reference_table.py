@@ -461,6 +461,26 @@ def test_names_without_schema_are_looked_up_in_the_schema_of_the_module_first() 
     assert dbo.references == (Name("dbo", "v"),)
 
 
+def test_but_types_are_not() -> None:
+    """As the manual's "CREATE FUNCTION" says, and as Babelfish does it."""
+    kinds = {Name("app", "Things"): Kind.TABLE_TYPE, Name("app", "v"): Kind.VIEW}
+    text = "CREATE PROC app.x @t Things READONLY AS DECLARE @u AS app.Things SELECT 1 FROM v"
+    alone = SCANNER.analyse(text, "dbo", Managed(kinds, ("dbo",)))
+    assert [note.rule for note in alone.notes] == ["off-path"]
+    assert "looked up in dbo" in alone.notes[0].message
+    physical = {name: f"{name.leaf}_2" for name in kinds} | {Name("app", "x"): "x_3"}
+    (statement,) = SCANNER.rewrite(text, "dbo", Managed(kinds, ("dbo",)), physical)
+    assert statement.text == (
+        "CREATE PROC app.x_3 @t Things READONLY AS DECLARE @u AS app.Things_2 SELECT 1 FROM v_2"
+    )
+    both = Managed({**kinds, Name("dbo", "Things"): Kind.TABLE_TYPE}, ("dbo",))
+    assert set(SCANNER.analyse(text, "dbo", both).references) == {
+        Name("dbo", "Things"), Name("app", "Things"), Name("app", "v"),
+    }  # fmt: skip
+    on_path = SCANNER.analyse(text, "app", Managed(kinds, ("app", "dbo")))
+    assert on_path.notes == ()
+
+
 def test_24_the_name_of_our_own_database_is_no_other() -> None:
     text = (
         "CREATE PROC dbo.x AS SELECT Shop.dbo.v.a, v.b, SHOP..w.*, Shop.dbo.fn(1), other.dbo.fn(2)"

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from procver.objects import Kind, Name
 from procver.scanning.marks import Findings
 from procver.scanning.mssql.keywords import BUILT_IN, RESERVED
 from procver.scanning.mssql.lexer import identifier
-from procver.scanning.mssql.names import ANY, CALLED, RELATIONS, label, quote
+from procver.scanning.mssql.names import (
+    ANY,
+    CALLED,
+    RELATIONS,
+    TYPES,
+    label,
+    quote,
+    type_path,
+)
 from procver.scanning.mssql.scopes import Scope
 from procver.scanning.mssql.unit import Unit
 from procver.scanning.names import Found, Names
@@ -104,10 +114,11 @@ class Decisions(Tokens):
             self.crossing(chain, kinds)
             return None
         schema = self._part(parts[-2]) if len(parts) > 1 else None
-        found = self.names.find(schema, leaf, kinds)
+        names = self.names.on(type_path(self.names)) if kinds == TYPES else self.names
+        found = names.find(schema, leaf, kinds)
         if found is None:
             if schema is None:
-                self._off_path(leaf_at, leaf, kinds)
+                self._off_path(leaf_at, leaf, kinds, names.path)
             return None
         return self.mark(leaf_at, found)
 
@@ -157,7 +168,7 @@ class Decisions(Tokens):
                 found.name,
             )
 
-    def _off_path(self, at: int, leaf: str, kinds: frozenset[Kind]) -> None:
+    def _off_path(self, at: int, leaf: str, kinds: frozenset[Kind], path: Sequence[str]) -> None:
         """Note a name without schema that is managed only in schemas where it is not looked up."""
         elsewhere = self.names.elsewhere(leaf, kinds)
         if not elsewhere:
@@ -167,7 +178,7 @@ class Decisions(Tokens):
             at,
             "off-path",
             f"{self.unit.written[at]} is left as it is: {label(elsewhere[0])} is managed, but a name"
-            f" without schema is looked up in {', '.join(self.names.path)}",
+            f" without schema is looked up in {', '.join(path)}",
             "write " + " or ".join(quote(name) for name in elsewhere[:3]) + " if that is meant",
             elsewhere[0],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from procver.errors import UsageError
@@ -116,4 +117,13 @@ def names_of(managed: Managed, own: Header) -> Names:
     search path, then in ``dbo`` (the manual's "CREATE PROCEDURE", "EXECUTE").
     """
     path = (own.name.schema, *managed.search_path, "dbo")
-    return Names(index_of(managed), own, tuple(dict.fromkeys(map(str.lower, path))))
+    return Names(index_of(managed), own, _distinct(path))
+
+
+def type_path(names: Names) -> tuple[str, ...]:
+    """Return where types without schema are looked up: not in the schema of the module (the manual's "CREATE FUNCTION")."""
+    return _distinct((*names.index.managed.search_path, "dbo"))
+
+
+def _distinct(path: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(str.lower, path)))
