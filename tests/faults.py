@@ -22,9 +22,10 @@ import tempfile
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -55,7 +56,64 @@ class Cut(Exception):
     """Raised by a proxy's hook: nothing more passes, in either direction."""
 
 
-class Proxy:
+class Listener(ABC):
+    """A socket in a directory of its own, with a thread for each of those who come; closed with all of them.
+
+    Args:
+        name: of the socket.
+
+    Attributes:
+        directory: where the socket is.
+        sockets: what is closed at the end; who came is among them.
+        fault: what went wrong in a thread; raised at the end, unless something else was.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._made = tempfile.TemporaryDirectory(prefix="pvx")
+        self._name = name
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._threads: list[threading.Thread] = []
+        self.directory = self._made.name
+        self.sockets: list[socket.socket] = []
+        self.fault: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._listener.bind(f"{self.directory}/{self._name}")
+        self._listener.listen()
+        self.start(self._accept)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for one in (self._listener, *self.sockets):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        for one in (self._listener, *self.sockets):
+            one.close()
+        self._made.cleanup()
+        if self.fault is not None and not any(error):
+            raise self.fault
+
+    def start(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do ``work`` in a thread that is waited for at the end."""
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.sockets.append(client)
+                self._take(client)
+
+    @abstractmethod
+    def _take(self, client: socket.socket) -> None:
+        """Serve one who has come, without waiting for them."""
+
+
+class Proxy(Listener):
     """A PostgreSQL server's address at which every statement is seen, and can be stopped, on its way.
 
     Args:
@@ -74,57 +132,27 @@ class Proxy:
         self, url: str, before: Callable[[int, str], None] | None = None, *, stepping: bool = False,
         after: Callable[[int, str], None] | None = None,
     ) -> None:  # fmt: skip
+        super().__init__(".s.PGSQL.5432")
         self._target = conninfo_to_dict(url)
         self._before, self._after = before, after
         self._stepping = stepping
-        self._directory = tempfile.TemporaryDirectory(prefix="pvx")
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._threads: list[threading.Thread] = []
-        self._sockets: list[socket.socket] = []
         self.statements: list[str] = []
         self._counting = threading.Lock()
         self.syncs = 0
         self.backends: list[int] = []
-        self.fault: BaseException | None = None
 
     @property
     def url(self) -> str:
         """Where to connect instead."""
         user, database = self._target["user"], self._target["dbname"]
-        return f"postgresql://{user}@/{database}?host={self._directory.name}&port=5432"
+        return f"postgresql://{user}@/{database}?host={self.directory}&port=5432"
 
-    def __enter__(self) -> Proxy:
-        self._listener.bind(f"{self._directory.name}/.s.PGSQL.5432")
-        self._listener.listen()
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for one in (self._listener, *self._sockets):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(PATIENCE)
-        for one in (self._listener, *self._sockets):
-            one.close()
-        self._directory.cleanup()
-        if self.fault is not None and not any(error):
-            raise self.fault
-
-    def _start(self, work: Callable[..., None], *arguments: Any) -> None:
-        thread = threading.Thread(target=work, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = self._connect()
-                self._sockets += [client, server]
-                pair = _Pair(client, server)
-                self._start(self._guarded, self._to_server, pair)
-                self._start(self._guarded, self._to_client, pair)
+    def _take(self, client: socket.socket) -> None:
+        server = self._connect()
+        self.sockets.append(server)
+        pair = _Pair(client, server)
+        self.start(self._guarded, self._to_server, pair)
+        self.start(self._guarded, self._to_client, pair)
 
     def _connect(self) -> socket.socket:
         host, port = str(self._target["host"]), int(self._target.get("port") or 5432)

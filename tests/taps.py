@@ -10,21 +10,19 @@ import contextlib
 import json
 import re
 import socket
-import tempfile
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pyodbc
 
 from procver.dialects.odbc import read_target
-from tests.faults import PATIENCE, Cut
+from tests.faults import Cut, Listener
 
 _APP = re.compile(r"(?i)\bAPP=([^;]*);")
 _MARK = "tap:"
 
 
-class Tap:
+class Tap(Listener):
     """A SQL Server's address at which every statement is seen, and can be stopped, on its way.
 
     Args:
@@ -42,46 +40,15 @@ class Tap:
         self, url: str, before: Callable[[int, str], None] | None = None,
         after: Callable[[int, str], None] | None = None,
     ) -> None:  # fmt: skip
+        super().__init__("ask")
         self._before, self._after = before, after
-        self._directory = tempfile.TemporaryDirectory(prefix="pvt")
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._clients: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
         plain = _APP.sub("", read_target(url, pyodbc.drivers()).text)
-        self.url = f"{plain}APP={_MARK}{self._directory.name}/ask;"
+        self.url = f"{plain}APP={_MARK}{self.directory}/ask;"
         self.statements: list[str] = []
         self.backends: list[int] = []
-        self.fault: BaseException | None = None
 
-    def __enter__(self) -> Tap:
-        self._listener.bind(f"{self._directory.name}/ask")
-        self._listener.listen()
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for one in (self._listener, *self._clients):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(PATIENCE)
-        for one in (self._listener, *self._clients):
-            one.close()
-        self._directory.cleanup()
-        if self.fault is not None and not any(error):
-            raise self.fault
-
-    def _start(self, work: Callable[..., None], *arguments: Any) -> None:
-        thread = threading.Thread(target=work, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self._clients.append(client)
-                self._start(self._answer, client)
+    def _take(self, client: socket.socket) -> None:
+        self.start(self._answer, client)
 
     def _answer(self, client: socket.socket) -> None:
         try:
