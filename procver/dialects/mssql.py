@@ -429,7 +429,7 @@ def _queries(flavour: str) -> dict[str, str]:
         plain, _, only = name.partition(" (")
         if only.rstrip(")") in ("", flavour):
             lines = [line for line in sql.splitlines() if not line.startswith("--")]
-            found[plain] = "\n".join(lines).strip()
+            found.update(dict.fromkeys(plain.split(", "), "\n".join(lines).strip()))
     return found
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from procver import registry
-from procver.dialects.mssql import MssqlDatabase, _batches
+from procver.dialects.mssql import MssqlDatabase, _queries
 from procver.evidence import Evidence, evidence_against, sample
 from procver.known import Known
 from procver.registry import writing
@@ -113,28 +112,23 @@ STATS = "CREATE TABLE dbo.{} (database_id int, object_id int, execution_count bi
 
 
 @pytest.fixture
-def statistics(place: Place, condemned: Read) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
-    """SQL Server's own procedure, its two views being tables that a test can fill, on whatever server this is."""
-    (text,) = (
-        batch
-        for batch in _batches(registry.upgrades("mssql")[0].sql, "sqlserver")
-        if "PROCEDURE procver.count_calls" in batch
-    )
+def statistics(place: Place, condemned: Read) -> Callable[..., list[tuple[Any, ...]]]:
+    """SQL Server's own statement, its two views being tables that a test can fill, on whatever server this is."""
+    text = _queries("sqlserver")["usage"]
     for view in ("dm_exec_procedure_stats", "dm_exec_function_stats"):
         text = text.replace(f"sys.{view}", f"dbo.{view}")
         place.sql(STATS.format(view))
     # Babelfish inserts no rows of an EXEC of text.
     text, plain = re.subn(r"EXEC sp_executesql N'([^']*)';", r"\1;", text)
     assert plain == 1
-    place.sql(text.replace("procver.count_calls", "procver.count_pretended"))
 
     def count(*, keep: bool = False) -> list[tuple[Any, ...]]:
         ids = [v.id for v in condemned().versions.values()]
-        argument = f'{{"project": "shop", "ids": {ids}}}'
-        return place.sql("EXEC procver.count_pretended @about = ?, @keep = ?", argument, int(keep))
+        if keep:
+            place.sql(text, '{"project": "shop"}')
+        return place.sql(text, f'{{"project": "shop", "ids": {ids}}}')
 
-    yield count
-    place.sql("DROP PROCEDURE procver.count_pretended")
+    return count
 
 
 def test_statistics_that_may_not_be_read_are_a_remark(

@@ -278,30 +278,9 @@ CREATE FUNCTION procver.parts(@work nvarchar(max)) RETURNS TABLE AS RETURN (
     WHERE x.kind = 'table_type'
 );
 GO
--- The same on Babelfish, by the catalog of its PostgreSQL: each of its own views takes it a second to plan.
--- only: babelfish
-CREATE FUNCTION procver.parts(@work nvarchar(max)) RETURNS TABLE AS RETURN (
-    SELECT x.[schema], x.leaf, x.kind, CASE x.kind WHEN 'table_type' THEN 6 ELSE 1 END AS class, r.id AS major_id,
-           r.object_id, r.type, CAST(NULL AS int) AS principal_id, n.nspowner AS owner_id,
-           CASE x.kind WHEN 'table_type' THEN N'TYPE::' ELSE N'OBJECT::' END + x.name AS thing
-    FROM (SELECT i.[schema], i.leaf, i.kind, QUOTENAME(i.[schema]) + N'.' + QUOTENAME(i.leaf) AS name
-          FROM OPENJSON(@work) WITH ([schema] nvarchar(128), leaf nvarchar(128), kind varchar(20)) i) x
-    CROSS APPLY (
-        SELECT CAST(p.oid AS int) AS id, CAST(p.oid AS int) AS object_id, CASE p.prokind WHEN 'p' THEN 'P' ELSE 'FN' END AS type,
-               p.pronamespace AS place
-        FROM pg_catalog.pg_proc p
-        WHERE p.oid = OBJECT_ID(x.name) AND x.kind = CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END
-        UNION ALL
-        SELECT CAST(c.oid AS int), CAST(c.oid AS int), 'V', c.relnamespace
-        FROM pg_catalog.pg_class c WHERE c.oid = OBJECT_ID(x.name) AND c.relkind = 'v' AND x.kind = 'view'
-        UNION ALL
-        SELECT CAST(t.oid AS int), CAST(t.typrelid AS int), 'TT', t.typnamespace
-        FROM pg_catalog.pg_type t WHERE t.oid = TYPE_ID(x.name) AND t.typrelid <> 0 AND x.kind = 'table_type') r
-    JOIN pg_catalog.pg_namespace n ON n.oid = r.place
-);
-GO
 -- What a version is, as one hash: its text with every run of blanks as one, and what it was created under. NULL where
 -- the text may not be read. ALTER and CREATE OR ALTER are stored as CREATE, with other blanks.
+-- only: sqlserver
 CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN (
     SELECT p.[schema], p.leaf, p.kind, HASHBYTES('SHA2_256', CAST(CONCAT(
                REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(m.definition COLLATE Latin1_General_100_BIN2,
@@ -309,9 +288,7 @@ CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN (
                    N' ', NCHAR(1) + NCHAR(2)), NCHAR(2) + NCHAR(1), N''), NCHAR(1) + NCHAR(2), N' '),
                N'|', m.uses_quoted_identifier, m.uses_ansi_nulls, m.is_schema_bound, m.is_recompiled, N'|',
                CASE WHEN m.execute_as_principal_id = -2 THEN N'OWNER'
-                    -- To Babelfish, USER_NAME(NULL) is whoever asks.
-                    WHEN m.execute_as_principal_id IS NOT NULL
-                    THEN USER_NAME(m.execute_as_principal_id) END COLLATE Latin1_General_100_BIN2) AS nvarchar(max))) AS digest
+                    ELSE USER_NAME(m.execute_as_principal_id) END COLLATE Latin1_General_100_BIN2) AS nvarchar(max))) AS digest
     FROM procver.parts(@work) p
     JOIN sys.sql_modules m ON m.object_id = p.object_id
     WHERE m.definition IS NOT NULL
@@ -327,133 +304,6 @@ CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN (
     FROM procver.parts(@work) p
     WHERE p.class = 6
 );
-GO
--- When versions were called, by the server's statistics of now and earlier samples; with "keep" these become a sample. A row
--- without an id is a remark. A plan that was thrown away takes its statistics with it (manual, "sys.dm_exec_procedure_stats").
--- only: sqlserver
-CREATE PROCEDURE procver.count_calls @about nvarchar(max), @keep bit AS
-BEGIN
-    SET NOCOUNT ON;
-    SET XACT_ABORT OFF;    -- a login that may not see the statistics is told so below
-    DECLARE @now datetime2(6) = SYSUTCDATETIME(), @remark nvarchar(2000);
-    DECLARE @count TABLE (object_id int NOT NULL PRIMARY KEY, calls bigint NOT NULL, last_at datetime2(6) NOT NULL);
-    BEGIN TRY
-        INSERT @count
-        EXEC sp_executesql N'
-            SELECT s.object_id, SUM(s.execution_count), MAX(s.last_execution_time)
-            FROM (SELECT object_id, execution_count, last_execution_time FROM sys.dm_exec_procedure_stats
-                  WHERE database_id = DB_ID()
-                  UNION ALL
-                  SELECT object_id, execution_count, last_execution_time FROM sys.dm_exec_function_stats
-                  WHERE database_id = DB_ID()) s
-            GROUP BY s.object_id';
-    END TRY
-    BEGIN CATCH
-        SET @remark = N'calls cannot be counted here: ' + ERROR_MESSAGE();
-    END CATCH;
-    -- The statistics are in the server's local time; its offset is a multiple of a quarter of an hour.
-    DECLARE @offset int = CAST(ROUND(DATEDIFF(second, SYSDATETIME(), SYSUTCDATETIME()) / 900.0, 0) AS int) * 900;
-    DECLARE @seen TABLE (version_id bigint NOT NULL PRIMARY KEY, calls bigint NULL, last_called_at datetime2(6) NULL);
-    INSERT @seen
-    SELECT v.id, c.calls,
-           CASE WHEN c.last_at IS NULL OR u.last_called_at > DATEADD(second, @offset, c.last_at) THEN u.last_called_at
-                ELSE DATEADD(second, @offset, c.last_at) END
-    FROM procver.version v
-    JOIN procver.project p ON p.id = v.project_id
-    LEFT JOIN procver.usage u ON u.version_id = v.id
-    LEFT JOIN @count c ON c.object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
-    WHERE p.name = JSON_VALUE(@about, '$.project') COLLATE Latin1_General_100_BIN2
-      AND v.state <> 'dropped' AND v.kind IN ('procedure', 'function');
-    IF @keep = 1
-    BEGIN
-        DELETE FROM procver.usage
-        WHERE version_id NOT IN (SELECT v.id FROM procver.version v WHERE v.state <> 'dropped');
-        UPDATE u SET calls = s.calls, called_since = s.last_called_at, last_called_at = s.last_called_at, sampled_at = @now
-        FROM procver.usage u
-        JOIN @seen s ON s.version_id = u.version_id
-        WHERE s.calls IS NOT NULL;
-        INSERT procver.usage (version_id, source, calls, called_since, last_called_at, sampled_at)
-        SELECT s.version_id, 'sys.dm_exec_procedure_stats', s.calls, s.last_called_at, s.last_called_at, @now
-        FROM @seen s
-        WHERE s.calls IS NOT NULL
-          AND NOT EXISTS (SELECT 1 FROM procver.usage u WITH (UPDLOCK, HOLDLOCK) WHERE u.version_id = s.version_id);
-    END;
-    SELECT s.version_id, s.last_called_at AS called_since, s.last_called_at, NULL AS remark
-    FROM @seen s
-    WHERE s.last_called_at IS NOT NULL
-      AND s.version_id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@about, '$.ids') e)
-    UNION ALL
-    SELECT NULL, NULL, NULL, @remark WHERE @remark IS NOT NULL;
-END;
-GO
--- The same on Babelfish, which has none of these views: by the counters of its PostgreSQL. One that differs from its sample tells
--- of calls since then, one that was set back too.
--- only: babelfish
-CREATE PROCEDURE procver.count_calls @about nvarchar(max), @keep bit AS
-BEGIN
-    SET NOCOUNT ON;
-    DECLARE @now datetime2(6) = SYSUTCDATETIME();
-    DECLARE @seen TABLE (version_id bigint NOT NULL PRIMARY KEY, calls bigint NOT NULL, called_since datetime2(6) NULL,
-                         last_called_at datetime2(6) NULL);
-    INSERT @seen
-    SELECT c.id, c.calls,
-           CASE WHEN c.calls NOT IN (0, u.calls) THEN u.sampled_at ELSE u.called_since END,
-           CASE WHEN c.calls NOT IN (0, u.calls) THEN @now ELSE u.last_called_at END
-    FROM (SELECT v.id,
-                 COALESCE(pg_catalog.pg_stat_get_function_calls(OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))), 0) AS calls
-          FROM procver.version v
-          JOIN procver.project p ON p.id = v.project_id
-          WHERE p.name = JSON_VALUE(@about, '$.project') COLLATE Latin1_General_100_BIN2
-            AND v.state <> 'dropped' AND v.kind IN ('procedure', 'function')) c
-    LEFT JOIN procver.usage u ON u.version_id = c.id;
-    IF @keep = 1
-    BEGIN
-        DELETE FROM procver.usage
-        WHERE version_id NOT IN (SELECT v.id FROM procver.version v WHERE v.state <> 'dropped');
-        UPDATE u SET calls = s.calls, called_since = s.called_since, last_called_at = s.last_called_at, sampled_at = @now
-        FROM procver.usage u
-        JOIN @seen s ON s.version_id = u.version_id;
-        INSERT procver.usage (version_id, source, calls, called_since, last_called_at, sampled_at)
-        SELECT s.version_id, 'pg_stat_user_functions', s.calls, s.called_since, s.last_called_at, @now
-        FROM @seen s
-        WHERE NOT EXISTS (SELECT 1 FROM procver.usage u WHERE u.version_id = s.version_id);
-    END;
-    SELECT s.version_id, s.called_since, s.last_called_at, NULL AS remark
-    FROM @seen s
-    WHERE s.last_called_at IS NOT NULL
-      AND s.version_id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@about, '$.ids') e)
-    UNION ALL
-    SELECT NULL, NULL, NULL, N'calls are not counted here: track_functions is none'
-    WHERE pg_catalog.current_setting('track_functions') = N'none' AND NOT EXISTS (SELECT 1 FROM @seen s WHERE s.calls > 0);
-END;
-GO
--- The extended properties of objects, one row each; "part" and "item" are COLUMN or PARAMETER and its name.
-CREATE FUNCTION procver.properties(@work nvarchar(max)) RETURNS TABLE AS RETURN (
-    SELECT p.[schema], p.leaf, p.kind, e.name, CAST(e.value AS nvarchar(4000)) AS value,
-           CASE WHEN c.name IS NOT NULL THEN N'COLUMN' WHEN a.name IS NOT NULL THEN N'PARAMETER' END AS part,
-           COALESCE(c.name, a.name) AS item
-    FROM procver.parts(@work) p
-    JOIN sys.extended_properties e ON e.major_id = p.major_id AND (e.class = p.class OR (e.class = 2 AND p.class = 1))
-    LEFT JOIN sys.columns c ON e.class = 1 AND e.minor_id > 0 AND c.object_id = e.major_id AND c.column_id = e.minor_id
-    LEFT JOIN sys.all_parameters a ON e.class = 2 AND a.object_id = e.major_id AND a.parameter_id = e.minor_id
-);
-GO
-CREATE FUNCTION procver.literal(@text nvarchar(4000)) RETURNS nvarchar(max) AS
-BEGIN
-    RETURN COALESCE(N'N''' + REPLACE(CAST(@text AS nvarchar(max)), N'''', N'''''') + N'''', N'NULL');
-END;
-GO
--- The arguments by which sp_addextendedproperty and sp_dropextendedproperty find a property's owner.
-CREATE FUNCTION procver.property_place(
-    @schema nvarchar(128), @leaf nvarchar(128), @kind varchar(20), @part nvarchar(20), @item nvarchar(128)
-) RETURNS nvarchar(max) AS
-BEGIN
-    RETURN N'N''SCHEMA'', ' + procver.literal(@schema) + N', N'''
-         + CASE @kind WHEN 'procedure' THEN N'PROCEDURE' WHEN 'view' THEN N'VIEW' WHEN 'function' THEN N'FUNCTION'
-                      ELSE N'TYPE' END
-         + N''', ' + procver.literal(@leaf)
-         + CASE WHEN @part IS NULL THEN N'' ELSE N', N''' + @part + N''', ' + procver.literal(@item) END;
-END;
 GO
 -- Owner, grants and extended properties of objects as data. An entry of "acl" is [grantee, what, grantable]: "what" says
 -- DENY where it denies, and ends with the column in brackets where it is for one.
@@ -497,41 +347,86 @@ CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN 
     FROM procver.parts(@work) p
 );
 GO
--- The same on Babelfish, whose sys.database_permissions is empty: grants are read where its PostgreSQL keeps them.
+-- The same on Babelfish, by the catalog of its PostgreSQL. What it reads, it reads anew in each session, a token at a time, and what
+-- could go on in several ways for long takes it seconds: so these are views, which it keeps read, of few and simple words, and
+-- the functions on them are short.
 -- only: babelfish
-CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN (
-    SELECT p.[schema], p.leaf, p.kind, CAST(CONCAT(
-        N'[{"part":"","owner":"', STRING_ESCAPE(USER_NAME(p.owner_id), 'json'), N'","own":null,"acl":[', (
-            SELECT STRING_AGG(CAST(CONCAT(
-                       N'[', CASE WHEN g.grantee = 0 THEN N'null'
-                                  ELSE N'"' + STRING_ESCAPE(u.orig_username, 'json') + N'"' END,
-                       N',"', g.privilege_type,
-                       CASE WHEN g.attname IS NOT NULL THEN N' (' + STRING_ESCAPE(QUOTENAME(g.attname), 'json') + N')' END,
-                       N'",', CASE WHEN g.is_grantable = 1 THEN N'true' ELSE N'false' END, N']') AS nvarchar(max)), N',')
-                   WITHIN GROUP (ORDER BY g.attname, g.grantee, g.privilege_type)
-            FROM (SELECT a.grantee, a.privilege_type, CAST(a.is_grantable AS int) AS is_grantable, NULL AS attname, r.proowner AS owner
-                  FROM pg_catalog.pg_proc r CROSS APPLY pg_catalog.aclexplode(r.proacl) a WHERE r.oid = p.object_id
-                  UNION ALL
-                  SELECT a.grantee, a.privilege_type, CAST(a.is_grantable AS int), NULL, r.relowner
-                  FROM pg_catalog.pg_class r CROSS APPLY pg_catalog.aclexplode(r.relacl) a WHERE r.oid = p.object_id
-                  UNION ALL
-                  SELECT a.grantee, a.privilege_type, CAST(a.is_grantable AS int), CAST(r.attname AS nvarchar(128)), 0
-                  FROM pg_catalog.pg_attribute r CROSS APPLY pg_catalog.aclexplode(r.attacl) a
-                  WHERE r.attrelid = p.object_id) g
-            LEFT JOIN pg_catalog.pg_roles r ON r.oid = g.grantee
-            LEFT JOIN sys.babelfish_authid_user_ext u ON u.rolname = r.rolname
-            WHERE p.class = 1 AND g.grantee <> g.owner AND (g.grantee = 0 OR u.orig_username IS NOT NULL)),
-        N'],"properties":[', (
-            SELECT STRING_AGG(CAST(CONCAT(
-                       N'["', STRING_ESCAPE(e.name, 'json'), N'","', STRING_ESCAPE(CAST(e.value AS nvarchar(4000)), 'json'),
-                       N'"', CASE WHEN c.name IS NOT NULL THEN N',"COLUMN","' + STRING_ESCAPE(c.name, 'json') + N'"' END,
-                       N']') AS nvarchar(max)), N',') WITHIN GROUP (ORDER BY e.minor_id, e.name)
-            FROM sys.extended_properties e
-            LEFT JOIN sys.columns c ON e.minor_id > 0 AND c.object_id = e.major_id AND c.column_id = e.minor_id
-            WHERE e.class = p.class AND e.major_id = p.major_id),
-        N']}]') AS nvarchar(max)) AS privileges
-    FROM procver.parts(@work) p
-);
+CREATE VIEW procver.thing AS
+SELECT CASE prokind WHEN 'p' THEN 'procedure' ELSE 'function' END AS sort, CASE prokind WHEN 'p' THEN 'P' ELSE 'FN' END AS type,
+       'OBJECT::' AS prefix, 1 AS class, oid AS id, oid AS object_id, pronamespace AS place
+FROM pg_catalog.pg_proc
+UNION ALL
+SELECT 'view', 'V', 'OBJECT::', 1, oid, oid, relnamespace FROM pg_catalog.pg_class WHERE relkind = 'v'
+UNION ALL
+SELECT 'table_type', 'TT', 'TYPE::', 6, oid, typrelid, typnamespace FROM pg_catalog.pg_type WHERE typrelid <> 0;
+GO
+-- only: babelfish
+CREATE VIEW procver.digest AS
+SELECT HASHBYTES('SHA2_256', regexp_replace(tsql_get_functiondef(oid) COLLATE Latin1_General_100_BIN2, '[ \r\n\t]+', ' ', 1, 0)) AS digest,
+       1 AS class, oid AS id
+FROM pg_catalog.pg_proc
+UNION ALL
+SELECT HASHBYTES('SHA2_256', regexp_replace(definition COLLATE Latin1_General_100_BIN2, '[ \r\n\t]+', ' ', 1, 0)), 1, c.oid
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = relnamespace
+JOIN sys.babelfish_namespace_ext AS e ON e.nspname = n.nspname
+JOIN sys.babelfish_view_def AS d ON d.dbid = e.dbid AND schema_name = orig_name AND object_name = relname
+WHERE relkind = 'v'
+UNION ALL
+SELECT HASHBYTES('SHA2_256', (SELECT STRING_AGG(CONCAT(attname, ' ', format_type(atttypid, atttypmod), ' ', attcollation, attnotnull, attidentity,
+                                                       attgenerated), ',') WITHIN GROUP (ORDER BY attnum)
+                              FROM pg_catalog.pg_attribute WHERE attrelid = typrelid AND attnum > 0)), 6, oid
+FROM pg_catalog.pg_type WHERE typrelid <> 0;
+GO
+-- only: babelfish
+CREATE VIEW procver.acl AS
+SELECT NULL AS part, oid AS id, proacl AS acl, proowner AS owner FROM pg_catalog.pg_proc
+UNION ALL
+SELECT NULL, oid, relacl, relowner FROM pg_catalog.pg_class
+UNION ALL
+SELECT CONCAT(' (', QUOTENAME(CAST(attname AS nvarchar(128))), ')'), attrelid, attacl, 0 FROM pg_catalog.pg_attribute;
+GO
+-- only: babelfish
+CREATE VIEW procver.given AS
+SELECT CAST(json_build_array(orig_username, CONCAT(privilege_type, part), is_grantable) AS nvarchar(max)) AS said, id
+FROM procver.acl
+CROSS APPLY aclexplode(acl)
+LEFT JOIN sys.babelfish_authid_user_ext ON rolname = pg_get_userbyid(grantee)
+WHERE grantee <> owner AND (grantee = 0 OR orig_username IS NOT NULL);
+GO
+-- only: babelfish
+CREATE VIEW procver.property AS
+SELECT CAST(CASE WHEN minor_id = 0 THEN json_build_array(name, value) ELSE json_build_array(name, value, 'COLUMN', COL_NAME(major_id, minor_id)) END AS nvarchar(max)) AS said, major_id, class
+FROM sys.extended_properties;
+GO
+-- only: babelfish
+CREATE VIEW procver.held AS
+SELECT CONCAT('[{"part":"","owner":"', STRING_ESCAPE(USER_NAME(nspowner), 'json'), '","own":null,"acl":[',
+              (SELECT STRING_AGG(said, ',') WITHIN GROUP (ORDER BY said) FROM procver.given AS g WHERE g.id = object_id),
+              '],"properties":[',
+              (SELECT STRING_AGG(said, ',') WITHIN GROUP (ORDER BY said) FROM procver.property AS e WHERE e.major_id = t.id AND e.class = t.class),
+              ']}]') AS privileges, nspowner AS owner_id, t.*
+FROM procver.thing AS t
+JOIN pg_catalog.pg_namespace AS n ON n.oid = place;
+GO
+-- only: babelfish
+CREATE FUNCTION procver.parts(@work nvarchar(max)) RETURNS TABLE AS RETURN
+SELECT CONCAT(prefix, QUOTENAME([schema]), '.', QUOTENAME(leaf)) AS thing, [schema], leaf, kind, class, id AS major_id, object_id,
+       type, NULL AS principal_id, owner_id
+FROM OPENJSON(@work) WITH ([schema] nvarchar(128), leaf nvarchar(128), kind varchar(20)) AS x
+JOIN procver.held ON sort = kind AND id = CASE kind
+    WHEN 'table_type' THEN TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf)))
+    ELSE OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) END;
+GO
+-- only: babelfish
+CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN
+SELECT (SELECT privileges FROM procver.held AS h WHERE h.id = p.major_id AND h.class = p.class) AS privileges, [schema], leaf, kind
+FROM procver.parts(@work) AS p;
+GO
+-- only: babelfish
+CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN
+SELECT (SELECT digest FROM procver.digest AS d WHERE d.id = p.major_id AND d.class = p.class) AS digest, [schema], leaf, kind
+FROM procver.parts(@work) AS p;
 GO
 -- What of a privilege in [grants] can be given on an object of this type (sys.objects.type, TT for a table type); or NULL.
 -- only: sqlserver

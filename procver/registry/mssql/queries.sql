@@ -1,5 +1,5 @@
 -- Every statement of the registry. Each takes one JSON document, its only parameter. A name with a server in brackets
--- is for that server alone. Columns whose name ends with _json come back as data.
+-- is for that server alone; a statement may have two names. Columns whose name ends with _json come back as data.
 -- JSON inside JSON is taken out by JSON_QUERY: of OPENJSON's own columns "AS JSON" Babelfish hands on 4,000 characters.
 
 -- name: upgrades
@@ -240,13 +240,101 @@ WHERE m.words LIKE N'%[^a-z0-9_@$#]' + REPLACE(REPLACE(REPLACE(LOWER(t.leaf), N'
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver'
   AND NOT (o.parent_object_id = COALESCE(t.object_id, -1) AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, COALESCE(t.made, N'')) > 0)
 
--- name: usage
+-- name: usage, sample (sqlserver)
+-- When versions were called, by the server's statistics of now and earlier samples; asked without ids, these become a sample. A row
+-- without an id is a remark. A plan that was thrown away takes its statistics with it (manual, "sys.dm_exec_procedure_stats").
 DECLARE @a nvarchar(max) = ?;
-EXEC procver.count_calls @a, 0
+SET NOCOUNT ON;
+-- A login that may not see the statistics is told so below.
+SET XACT_ABORT OFF;
+DECLARE @now datetime2(6) = SYSUTCDATETIME(), @remark nvarchar(2000);
+DECLARE @count TABLE (object_id int NOT NULL PRIMARY KEY, calls bigint NOT NULL, last_at datetime2(6) NOT NULL);
+BEGIN TRY
+    INSERT @count
+    EXEC sp_executesql N'
+        SELECT s.object_id, SUM(s.execution_count), MAX(s.last_execution_time)
+        FROM (SELECT object_id, execution_count, last_execution_time FROM sys.dm_exec_procedure_stats
+              WHERE database_id = DB_ID()
+              UNION ALL
+              SELECT object_id, execution_count, last_execution_time FROM sys.dm_exec_function_stats
+              WHERE database_id = DB_ID()) s
+        GROUP BY s.object_id';
+END TRY
+BEGIN CATCH
+    SET @remark = N'calls cannot be counted here: ' + ERROR_MESSAGE();
+END CATCH;
+-- The statistics are in the server's local time; its offset is a multiple of a quarter of an hour.
+DECLARE @offset int = CAST(ROUND(DATEDIFF(second, SYSDATETIME(), SYSUTCDATETIME()) / 900.0, 0) AS int) * 900;
+DECLARE @seen TABLE (version_id bigint NOT NULL PRIMARY KEY, calls bigint NULL, last_called_at datetime2(6) NULL);
+INSERT @seen
+SELECT v.id, c.calls,
+       CASE WHEN c.last_at IS NULL OR u.last_called_at > DATEADD(second, @offset, c.last_at) THEN u.last_called_at
+            ELSE DATEADD(second, @offset, c.last_at) END
+FROM procver.version v
+JOIN procver.project p ON p.id = v.project_id
+LEFT JOIN procver.usage u ON u.version_id = v.id
+LEFT JOIN @count c ON c.object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
+WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+  AND v.state <> 'dropped' AND v.kind IN ('procedure', 'function');
+IF JSON_QUERY(@a, '$.ids') IS NULL
+BEGIN
+    DELETE FROM procver.usage
+    WHERE version_id NOT IN (SELECT v.id FROM procver.version v WHERE v.state <> 'dropped');
+    UPDATE u SET calls = s.calls, called_since = s.last_called_at, last_called_at = s.last_called_at, sampled_at = @now
+    FROM procver.usage u
+    JOIN @seen s ON s.version_id = u.version_id
+    WHERE s.calls IS NOT NULL;
+    INSERT procver.usage (version_id, source, calls, called_since, last_called_at, sampled_at)
+    SELECT s.version_id, 'sys.dm_exec_procedure_stats', s.calls, s.last_called_at, s.last_called_at, @now
+    FROM @seen s
+    WHERE s.calls IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM procver.usage u WITH (UPDLOCK, HOLDLOCK) WHERE u.version_id = s.version_id);
+END;
+SELECT s.version_id, s.last_called_at AS called_since, s.last_called_at, NULL AS remark
+FROM @seen s
+WHERE s.last_called_at IS NOT NULL
+  AND s.version_id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+UNION ALL
+SELECT NULL, NULL, NULL, @remark WHERE @remark IS NOT NULL
 
--- name: sample
+-- name: usage, sample (babelfish)
+-- The same on Babelfish, which has none of these views: by the counters of its PostgreSQL. One that differs from its sample tells
+-- of calls since then, one that was set back too.
 DECLARE @a nvarchar(max) = ?;
-EXEC procver.count_calls @a, 1
+SET NOCOUNT ON;
+DECLARE @now datetime2(6) = SYSUTCDATETIME();
+DECLARE @seen TABLE (version_id bigint NOT NULL PRIMARY KEY, calls bigint NOT NULL, called_since datetime2(6) NULL,
+                     last_called_at datetime2(6) NULL);
+INSERT @seen
+SELECT c.id, c.calls,
+       CASE WHEN c.calls NOT IN (0, u.calls) THEN u.sampled_at ELSE u.called_since END,
+       CASE WHEN c.calls NOT IN (0, u.calls) THEN @now ELSE u.last_called_at END
+FROM (SELECT v.id,
+             COALESCE(pg_catalog.pg_stat_get_function_calls(OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))), 0) AS calls
+      FROM procver.version v
+      JOIN procver.project p ON p.id = v.project_id
+      WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+        AND v.state <> 'dropped' AND v.kind IN ('procedure', 'function')) c
+LEFT JOIN procver.usage u ON u.version_id = c.id;
+IF JSON_QUERY(@a, '$.ids') IS NULL
+BEGIN
+    DELETE FROM procver.usage
+    WHERE version_id NOT IN (SELECT v.id FROM procver.version v WHERE v.state <> 'dropped');
+    UPDATE u SET calls = s.calls, called_since = s.called_since, last_called_at = s.last_called_at, sampled_at = @now
+    FROM procver.usage u
+    JOIN @seen s ON s.version_id = u.version_id;
+    INSERT procver.usage (version_id, source, calls, called_since, last_called_at, sampled_at)
+    SELECT s.version_id, 'pg_stat_user_functions', s.calls, s.called_since, s.last_called_at, @now
+    FROM @seen s
+    WHERE NOT EXISTS (SELECT 1 FROM procver.usage u WHERE u.version_id = s.version_id);
+END;
+SELECT s.version_id, s.called_since, s.last_called_at, NULL AS remark
+FROM @seen s
+WHERE s.last_called_at IS NOT NULL
+  AND s.version_id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+UNION ALL
+SELECT NULL, NULL, NULL, N'calls are not counted here: track_functions is none'
+WHERE pg_catalog.current_setting('track_functions') = N'none' AND NOT EXISTS (SELECT 1 FROM @seen s WHERE s.calls > 0)
 
 -- name: catalog
 -- What the catalog holds of versions now, beside what it held right after their creation.
@@ -378,51 +466,76 @@ DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @likes nvarchar(max) = (
     SELECT N'[' + STRING_AGG(JSON_QUERY(i.value, '$.like'), N',') + N']' FROM OPENJSON(@a) i);
+DECLARE @targets nvarchar(max) = (
+    SELECT N'[' + STRING_AGG(JSON_QUERY(i.value, '$.target'), N',') + N']' FROM OPENJSON(@a) i);
 DECLARE @like TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
                      properties nvarchar(max) NULL);
 INSERT @like SELECT q.[schema], q.leaf, q.kind, JSON_QUERY(q.privileges, '$[0].properties') FROM procver.privileges(@likes) q;
-DECLARE @wanted TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
-                       name nvarchar(128) NOT NULL, value nvarchar(4000) NULL, part nvarchar(20) NULL, item nvarchar(128) NULL);
-INSERT @wanted
-SELECT i.[schema], i.leaf, i.kind, JSON_VALUE(e.value, '$[0]'), JSON_VALUE(e.value, '$[1]'), JSON_VALUE(e.value, '$[2]'),
-       JSON_VALUE(e.value, '$[3]')
+DECLARE @item TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL, wholly bit NOT NULL,
+                     properties nvarchar(max) NULL);
+INSERT @item
+SELECT i.[schema], i.leaf, i.kind, COALESCE(i.wholly, 0), COALESCE(JSON_QUERY(j.value, '$.given[0].properties'), l.properties)
 FROM OPENJSON(@a) j
 CROSS APPLY OPENJSON(j.value) WITH (
     [schema] nvarchar(128) '$.target.schema', leaf nvarchar(128) '$.target.leaf', kind varchar(20) '$.target.kind',
     like_schema nvarchar(128) '$.like.schema', like_leaf nvarchar(128) '$.like.leaf',
-    like_kind varchar(20) '$.like.kind') i
-LEFT JOIN @like l ON l.[schema] = i.like_schema AND l.leaf = i.like_leaf AND l.kind = i.like_kind
-CROSS APPLY OPENJSON(COALESCE(JSON_QUERY(j.value, '$.given[0].properties'), l.properties)) e;
-DECLARE @whole nvarchar(max) = (
-    SELECT N'[' + STRING_AGG(JSON_QUERY(i.value, '$.target'), N',') + N']'
-    FROM OPENJSON(@a) i WHERE JSON_VALUE(i.value, '$.wholly') = N'true');
-DECLARE @sql nvarchar(max) = (
-    SELECT STRING_AGG(CAST(N'EXEC sp_dropextendedproperty ' + procver.literal(h.name) + N', '
-                           + procver.property_place(h.[schema], h.leaf, h.kind, h.part, h.item) AS nvarchar(max)), N'; ')
-    FROM procver.properties(@whole) h
-    WHERE NOT EXISTS (SELECT 1 FROM @wanted w
-                      WHERE w.[schema] = h.[schema] AND w.leaf = h.leaf AND w.kind = h.kind
-                        AND w.name = h.name COLLATE DATABASE_DEFAULT
-                        AND COALESCE(w.item, N'') = COALESCE(h.item, N'') COLLATE DATABASE_DEFAULT
-                        AND COALESCE(w.value, N'') = COALESCE(h.value, N'') COLLATE Latin1_General_100_BIN2));
-IF @sql IS NOT NULL EXEC sp_executesql @sql;
-IF NOT EXISTS (SELECT 1 FROM @wanted) RETURN;
-DECLARE @targets nvarchar(max) = (SELECT DISTINCT w.[schema], w.leaf, w.kind FROM @wanted w FOR JSON PATH);
-SET @sql = (
-    SELECT STRING_AGG(CAST(N'EXEC sp_addextendedproperty ' + procver.literal(w.name) + N', ' + procver.literal(w.value) + N', '
-                           + procver.property_place(w.[schema], w.leaf, w.kind, w.part, w.item) AS nvarchar(max)), N'; ')
-    FROM @wanted w
-    JOIN procver.parts(@targets) p ON p.[schema] = w.[schema] AND p.leaf = w.leaf AND p.kind = w.kind
-    WHERE NOT EXISTS (SELECT 1 FROM procver.properties(@targets) h
-                      WHERE h.[schema] = w.[schema] AND h.leaf = w.leaf AND h.kind = w.kind
-                        AND h.name COLLATE DATABASE_DEFAULT = w.name
-                        AND COALESCE(h.item, N'') COLLATE DATABASE_DEFAULT = COALESCE(w.item, N''))
-      AND (w.part IS NULL
-           OR (w.part = N'COLUMN' AND EXISTS (SELECT 1 FROM sys.columns c
-                                              WHERE c.object_id = p.object_id AND c.name COLLATE DATABASE_DEFAULT = w.item))
-           OR (w.part = N'PARAMETER' AND EXISTS (SELECT 1 FROM sys.all_parameters a
-                                                 WHERE a.object_id = p.object_id AND a.name COLLATE DATABASE_DEFAULT = w.item))));
-IF @sql IS NOT NULL EXEC sp_executesql @sql
+    like_kind varchar(20) '$.like.kind', wholly bit) i
+LEFT JOIN @like l ON l.[schema] = i.like_schema AND l.leaf = i.like_leaf AND l.kind = i.like_kind;
+-- "part" and "item" are COLUMN or PARAMETER and its name.
+DECLARE @wanted TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL, wholly bit NOT NULL,
+                       name nvarchar(128) NOT NULL, value nvarchar(4000) NULL, part nvarchar(20) NULL, item nvarchar(128) NULL);
+INSERT @wanted
+SELECT i.[schema], i.leaf, i.kind, i.wholly, JSON_VALUE(e.value, '$[0]'), JSON_VALUE(e.value, '$[1]'), JSON_VALUE(e.value, '$[2]'),
+       JSON_VALUE(e.value, '$[3]')
+FROM @item i
+CROSS APPLY OPENJSON(i.properties) e;
+DECLARE @there TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
+                      name nvarchar(128) NOT NULL, value nvarchar(4000) NULL, part nvarchar(20) NULL, item nvarchar(128) NULL);
+INSERT @there
+SELECT p.[schema], p.leaf, p.kind, e.name, CAST(e.value AS nvarchar(4000)),
+       CASE WHEN c.name IS NOT NULL THEN N'COLUMN' WHEN a.name IS NOT NULL THEN N'PARAMETER' END, COALESCE(c.name, a.name)
+FROM procver.parts(@targets) p
+JOIN sys.extended_properties e ON e.major_id = p.major_id AND (e.class = p.class OR (e.class = 2 AND p.class = 1))
+LEFT JOIN sys.columns c ON e.class = 1 AND e.minor_id > 0 AND c.object_id = e.major_id AND c.column_id = e.minor_id
+LEFT JOIN sys.all_parameters a ON e.class = 2 AND a.object_id = e.major_id AND a.parameter_id = e.minor_id;
+DECLARE @change TABLE (id int IDENTITY(1, 1) NOT NULL PRIMARY KEY, gone bit NOT NULL, [schema] nvarchar(128) NOT NULL,
+                       kind nvarchar(20) NOT NULL, leaf nvarchar(128) NOT NULL, name nvarchar(128) NOT NULL,
+                       value nvarchar(4000) NULL, part nvarchar(20) NULL, item nvarchar(128) NULL);
+INSERT @change (gone, [schema], kind, leaf, name, part, item)
+SELECT 1, h.[schema], h.kind, h.leaf, h.name, h.part, h.item
+FROM @there h
+JOIN @item i ON i.wholly = 1 AND i.[schema] = h.[schema] AND i.leaf = h.leaf AND i.kind = h.kind
+WHERE NOT EXISTS (SELECT 1 FROM @wanted w
+                  WHERE w.[schema] = h.[schema] AND w.leaf = h.leaf AND w.kind = h.kind
+                    AND w.name = h.name AND COALESCE(w.item, N'') = COALESCE(h.item, N'')
+                    AND COALESCE(w.value, N'') = COALESCE(h.value, N'') COLLATE Latin1_General_100_BIN2);
+INSERT @change (gone, [schema], kind, leaf, name, value, part, item)
+SELECT 0, w.[schema], w.kind, w.leaf, w.name, w.value, w.part, w.item
+FROM @wanted w
+JOIN procver.parts(@targets) p ON p.[schema] = w.[schema] AND p.leaf = w.leaf AND p.kind = w.kind
+WHERE NOT EXISTS (SELECT 1 FROM @there h
+                  WHERE h.[schema] = w.[schema] AND h.leaf = w.leaf AND h.kind = w.kind
+                    AND h.name = w.name AND COALESCE(h.item, N'') = COALESCE(w.item, N'')
+                    AND (w.wholly = 0 OR COALESCE(h.value, N'') = COALESCE(w.value, N'') COLLATE Latin1_General_100_BIN2))
+  AND (w.part IS NULL
+       OR (w.part = N'COLUMN' AND EXISTS (SELECT 1 FROM sys.columns c
+                                          WHERE c.object_id = p.object_id AND c.name COLLATE DATABASE_DEFAULT = w.item))
+       OR (w.part = N'PARAMETER' AND EXISTS (SELECT 1 FROM sys.all_parameters a
+                                             WHERE a.object_id = p.object_id AND a.name COLLATE DATABASE_DEFAULT = w.item)));
+DECLARE @id int = 0, @gone bit, @schema nvarchar(128), @kind nvarchar(20), @leaf nvarchar(128), @name nvarchar(128),
+        @value nvarchar(4000), @part nvarchar(20), @of nvarchar(128);
+WHILE 1 = 1
+BEGIN
+    SELECT TOP (1) @id = c.id, @gone = c.gone, @schema = c.[schema], @leaf = c.leaf, @name = c.name, @value = c.value, @part = c.part,
+                   @of = c.item, @kind = CASE c.kind WHEN 'table_type' THEN N'TYPE' ELSE UPPER(c.kind) END
+    FROM @change c WHERE c.id > @id ORDER BY c.id;
+    IF @@ROWCOUNT = 0
+        BREAK;
+    IF @gone = 1
+        EXEC sp_dropextendedproperty @name, N'SCHEMA', @schema, @kind, @leaf, @part, @of;
+    ELSE
+        EXEC sp_addextendedproperty @name, @value, N'SCHEMA', @schema, @kind, @leaf, @part, @of;
+END
 
 -- name: add_versions
 DECLARE @a nvarchar(max) = ?;
