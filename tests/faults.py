@@ -43,7 +43,11 @@ PRELOADED = [
     "procver.cli.lifecycle",
     "procver.cli.publishing",
     "procver.dialects.{dialect}",
-    "procver.scanning.{dialect}",
+    "procver.scanning.analysis",
+    "procver.scanning.{dialect}.layout",
+    "procver.scanning.{dialect}.reading",
+    "procver.scanning.{dialect}.rewriting",
+    "procver.scanning.{dialect}.shape",
 ]
 """Imported once, by the process that commands are forked from: otherwise the command line does it when it must."""
 

@@ -15,15 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from procver.objects import Analysis, Managed, Name, Span, Statement
-from procver.scanning.analysis import analysis
+from procver.objects import Analysis, Header, Managed, Name, Span, Statement
 from procver.scanning.mssql import names
-from procver.scanning.mssql.keywords import RESERVED
-from procver.scanning.mssql.layout import read_header
-from procver.scanning.mssql.reading import read
-from procver.scanning.mssql.rewriting import rewrite
-from procver.scanning.mssql.shape import Shape
-from procver.scanning.stretches import statements
 
 __all__ = ["MssqlScanner"]
 
@@ -35,7 +28,17 @@ class MssqlScanner:
     ignores_case = True
     revision = 15
 
-    header = staticmethod(read_header)
+    # What reads sources is loaded when one is read: most commands find all of them in the cache.
+
+    def header(self, text: str, default_schema: str) -> Header:
+        """Return which object ``text`` defines.
+
+        Raises:
+            SourceError: none, or more than one.
+        """
+        from procver.scanning.mssql.layout import read_header
+
+        return read_header(text, default_schema)
 
     def analyse(
         self, text: str, default_schema: str, managed: Managed, spans: Sequence[Span] = ()
@@ -46,6 +49,12 @@ class MssqlScanner:
             SourceError: the file holds more than one object, cannot be read as T-SQL, or its
                 object differs from another one in case only.
         """
+        from procver.scanning.analysis import analysis
+        from procver.scanning.mssql.keywords import RESERVED
+        from procver.scanning.mssql.reading import read
+        from procver.scanning.mssql.rewriting import rewrite
+        from procver.scanning.mssql.shape import Shape
+
         reading = read(text, default_schema, managed, spans)
         return analysis(
             reading, Shape(reading), text, lambda leafs: rewrite(reading, leafs), RESERVED
@@ -64,6 +73,10 @@ class MssqlScanner:
         Raises:
             SourceError: as for `analyse`, or the name of a trigger is too long with its suffix.
         """
+        from procver.scanning.mssql.reading import read
+        from procver.scanning.mssql.rewriting import rewrite
+        from procver.scanning.stretches import statements
+
         reading = read(text, default_schema, managed, spans)
         return statements(reading.layout.file.text, rewrite(reading, physical))
 

@@ -14,15 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from procver.objects import Analysis, Managed, Name, Span, Statement
-from procver.scanning.analysis import analysis
+from procver.objects import Analysis, Header, Managed, Name, Span, Statement
 from procver.scanning.postgresql import names
-from procver.scanning.postgresql.keywords import RESERVED
-from procver.scanning.postgresql.layout import read_header
-from procver.scanning.postgresql.reading import read
-from procver.scanning.postgresql.rewriting import rewrite
-from procver.scanning.postgresql.shape import Shape
-from procver.scanning.stretches import statements
 
 __all__ = ["PostgresqlScanner"]
 
@@ -34,7 +27,17 @@ class PostgresqlScanner:
     ignores_case = False
     revision = 2
 
-    header = staticmethod(read_header)
+    # What reads sources is loaded when one is read: most commands find all of them in the cache.
+
+    def header(self, text: str, default_schema: str) -> Header:
+        """Return which object ``text`` defines.
+
+        Raises:
+            SourceError: none, or more than one.
+        """
+        from procver.scanning.postgresql.layout import read_header
+
+        return read_header(text, default_schema)
 
     def analyse(
         self, text: str, default_schema: str, managed: Managed, spans: Sequence[Span] = ()
@@ -44,6 +47,12 @@ class PostgresqlScanner:
         Raises:
             SourceError: the file holds more than one object, or cannot be read as SQL.
         """
+        from procver.scanning.analysis import analysis
+        from procver.scanning.postgresql.keywords import RESERVED
+        from procver.scanning.postgresql.reading import read
+        from procver.scanning.postgresql.rewriting import rewrite
+        from procver.scanning.postgresql.shape import Shape
+
         reading = read(text, default_schema, managed, spans)
         return analysis(
             reading, Shape(reading), text, lambda leafs: rewrite(reading, leafs), RESERVED
@@ -62,6 +71,10 @@ class PostgresqlScanner:
         Raises:
             SourceError: as for `analyse`, or the name of an index is too long with its suffix.
         """
+        from procver.scanning.postgresql.reading import read
+        from procver.scanning.postgresql.rewriting import rewrite
+        from procver.scanning.stretches import statements
+
         reading = read(text, default_schema, managed, spans)
         return statements(reading.unit.text, rewrite(reading, physical))
 
