@@ -117,11 +117,14 @@ def build(
         order += [(name, len(component) > 1) for name in component]
     members: dict[str, Member] = {}
     physicals: dict[Name, str] = {}
-    for name, deferred in order:
-        analysis, label = contents.analyses[name], contents.labels[name]
+    own: dict[Name, tuple[str, int]] = {}
+    for name, label in contents.labels.items():
         found = lock.number(label, prints[name])
         assert found is not None  # it holds all prints
-        leaf = physical_leaf(name.leaf, found, suffix)
+        own[name] = label, found
+    for name, deferred in order:
+        analysis, (label, version) = contents.analyses[name], own[name]
+        leaf = physical_leaf(name.leaf, version, suffix)
         _check_name(name, leaf, label, contents, scanner)
         physical = Name(name.schema, leaf)
         if physical in physicals:
@@ -131,28 +134,28 @@ def build(
             )
         physicals[physical] = label
         members[label] = Member(
-            label, name, analysis.kind, found, prints[name], analysis.shape, physical,
-            scanner.quote(physical), tuple(_requires(analysis, contents, lock, prints)),
+            label, name, analysis.kind, version, prints[name], analysis.shape, physical,
+            scanner.quote(physical), _requires(analysis, contents, lock, own),
             deferred or analysis.recursive,
         )  # fmt: skip
     return Contract(members)
 
 
 def _requires(
-    analysis: Analysis, contents: Contents, lock: Lock, prints: Mapping[Name, str]
-) -> list[tuple[str, int]]:
+    analysis: Analysis, contents: Contents, lock: Lock, own: Mapping[Name, tuple[str, int]]
+) -> tuple[tuple[str, int], ...]:
+    if not analysis.pins and not analysis.fixed:
+        return tuple([own[reference] for reference in analysis.references])
     pins = dict(analysis.pins)
     found: dict[tuple[str, int], None] = {}
     for reference in analysis.references:
-        label = contents.labels[reference]
-        known = pins.get(reference) or lock.number(label, prints[reference])
-        assert known is not None
-        found[label, known] = None
+        label, known = own[reference]
+        found[label, pins.get(reference, known)] = None
     for name, fixed in analysis.fixed:
         label = contents.labels.get(name, "")
         if lock.fingerprint(label, fixed) is not None:
             found[label, fixed] = None
-    return list(found)
+    return tuple(found)
 
 
 def _check_name(name: Name, leaf: str, label: str, contents: Contents, scanner: Scanner) -> None:

@@ -47,14 +47,16 @@ def fingerprints(
     }
     known: dict[Name, str] = {}
     for members in components(edges):
-        cycle = set(members) if len(members) > 1 else ()
+        if len(members) == 1:
+            (name,) = members
+            parts = _parts(analyses[name], labels, known, pinned, ())
+            known[name] = PREFIX + _digest(_OBJECT, parts)
+            continue
+        cycle = set(members)
         bases = {
             name: _digest(_OBJECT, _parts(analyses[name], labels, known, pinned, cycle))
             for name in members
         }
-        if not cycle:
-            known.update((name, PREFIX + base) for name, base in bases.items())
-            continue
         pairs = sorted((labels[name], base) for name, base in bases.items())
         whole = _digest(_COMPONENT, [part.encode() for pair in pairs for part in pair])
         for name, base in bases.items():
@@ -106,6 +108,4 @@ def seal(fingerprint: str, definition: Iterable[tuple[str, str]]) -> str:
 
 
 def _digest(tag: bytes, parts: Iterable[bytes]) -> str:
-    data = [b"%d:%b" % (len(tag), tag)]
-    data.extend(b"%d:%b" % (len(part), part) for part in parts)
-    return sha256(b"".join(data)).hexdigest()
+    return sha256(b"".join([b"%d:%b" % (len(part), part) for part in (tag, *parts)])).hexdigest()
