@@ -18,11 +18,11 @@ def filler(values: Mapping[str, str]) -> Callable[[str], str]:
     """Return what fills placeholders in, strings and comments included, as the tools do that they are from.
 
     Args:
-        values: by placeholder, as it is written. Case does not count, as in sqlcmd.
+        values: by placeholder, as it is written. Case does not count, as in sqlcmd, but for letters beyond ASCII.
     """
     if not values:
         return lambda text: text
     folded = {placeholder.lower(): value for placeholder, value in values.items()}
     longest = sorted(folded, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest)), re.IGNORECASE)
+    pattern = re.compile("|".join(map(re.escape, longest)), re.IGNORECASE | re.ASCII)
     return lambda text: pattern.sub(lambda found: folded[found[0].lower()], text)

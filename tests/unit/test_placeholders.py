@@ -30,6 +30,13 @@ def test_a_value_is_no_pattern():
     assert filler({"$(a.)": r"\g<0>\1"})("$(a.) $(ab)") == r"\g<0>\1 $(ab)"
 
 
+def test_letters_that_only_look_alike():
+    fill = filler({"$(Schema)": "app", "$(GRÖSSE)": "3", "$(ki)": "x"})
+    assert fill("$(\u017fchema) $(größe) $(\u212ai) $(k\u0131) $(GRÖSSE) $(KI)") == (
+        "$(\u017fchema) $(größe) $(\u212ai) $(k\u0131) 3 x"
+    )
+
+
 def sources(project):
     config = project.config
     return load(config, scanner_for(config.dialect), None)
