@@ -23,6 +23,6 @@ def filler(values: Mapping[str, str]) -> Callable[[str], str]:
     if not values:
         return lambda text: text
     folded = {placeholder.lower(): value for placeholder, value in values.items()}
-    longest = sorted(folded, key=len, reverse=True)
+    longest = sorted(values, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, longest)), re.IGNORECASE | re.ASCII)
     return lambda text: pattern.sub(lambda found: folded[found[0].lower()], text)
