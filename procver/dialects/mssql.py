@@ -49,6 +49,12 @@ LOGIN_TIMEOUT = 10
 _CLOUD = {5, 6, 8, 9, 11, 12}
 """Editions (SERVERPROPERTY('EngineEdition')) that are always current, whatever version they name."""
 
+_COMMITTED = {"versions", "releases", "instances", "channels", "memberships"}
+"""Statements that have no rows for a project of which nothing was committed."""
+
+_ABOUT = {"definitions": "ids", "unmanaged_namesakes": "names", "missing_roles": "roles"}
+"""Statements that have a row for each item of a list at most, by its key: an empty one is not sent."""
+
 _ON = "SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON;"
 _ROLLBACK = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; " + _ON
 _LOST = "the connection to the server was lost"
@@ -59,16 +65,16 @@ class Server(NamedTuple):
     """What is at the other end.
 
     Attributes:
-        babelfish: whether it is Babelfish.
+        babelfish: whether it is Babelfish; then the rest was not asked.
         edition: SERVERPROPERTY('EngineEdition').
         version: SERVERPROPERTY('ProductVersion').
         level: the database's compatibility level.
     """
 
     babelfish: bool
-    edition: int
-    version: str
-    level: int
+    edition: int = 0
+    version: str = "0"
+    level: int = OLDEST_LEVEL
 
     @property
     def flavour(self) -> str:
@@ -118,8 +124,8 @@ class MssqlDatabase:
                 self._send(
                     "CREATE TABLE procver.upgrade (number int NOT NULL PRIMARY KEY,"
                     " name nvarchar(200) NOT NULL,"
-                    " applied_at datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),"
-                    " applied_by nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN())"
+                    " applied_at datetime2(6) DEFAULT SYSUTCDATETIME() NOT NULL,"
+                    " applied_by nvarchar(128) DEFAULT ORIGINAL_LOGIN() NOT NULL)"
                 )
             for step in steps:
                 if step.number > level:
@@ -142,12 +148,14 @@ class MssqlDatabase:
 
     def _level(self) -> int:
         newest = registry.upgrades(self.dialect)[-1].number
-        there, occupied, readable = self._send(
-            "SELECT OBJECT_ID(N'procver.upgrade'), (SELECT COUNT(*) FROM sys.objects"
-            " WHERE schema_id = SCHEMA_ID(N'procver') AND name <> N'upgrade' AND parent_object_id = 0),"
-            " CASE WHEN SCHEMA_ID(N'procver') IS NULL THEN 1 ELSE HAS_PERMS_BY_NAME(N'procver', 'SCHEMA', 'SELECT') END"
-        )[0]
+        there, schema = self._send("SELECT OBJECT_ID(N'procver.upgrade'), SCHEMA_ID(N'procver')")[0]
         if there is None:
+            if schema is None:
+                return 0
+            occupied, readable = self._send(
+                "SELECT COUNT(*), HAS_PERMS_BY_NAME(N'procver', 'SCHEMA', 'SELECT') FROM sys.objects"
+                " WHERE schema_id = SCHEMA_ID(N'procver') AND name <> N'upgrade' AND parent_object_id = 0"
+            )[0]
             if readable == 0:
                 raise DatabaseError(
                     "this login may not read the registry, the schema procver",
@@ -176,7 +184,7 @@ class MssqlDatabase:
                     f"SET LOCK_TIMEOUT {QUEUE_TIMEOUT * 1000:.0f};"
                     f" SET TRANSACTION ISOLATION LEVEL {isolation}; BEGIN TRANSACTION"
                 )
-                rows = [self._answer(call) for call in calls]
+                rows = self._answers(calls)
                 self._send("COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
                 return rows
             except pyodbc.Error as error:
@@ -189,9 +197,21 @@ class MssqlDatabase:
             _pause(attempt)
         raise AssertionError("unreachable")
 
-    def _answer(self, call: Call) -> list[Row]:
-        query = self._queries[call.query]
-        return self._ask(query, call.argument) if query else []
+    def _answers(self, calls: Iterable[Call]) -> list[list[Row]]:
+        """Return the rows of each call, without asking for what there cannot be."""
+        found: list[list[Row]] = []
+        new = False
+        for call in calls:
+            query = self._queries[call.query]
+            about = _ABOUT.get(call.query)
+            nothing = not query or (about and not call.argument[about])
+            if nothing or (new and call.query in _COMMITTED):
+                found.append([])
+                continue
+            found.append(self._ask(query, call.argument))
+            if call.query == "project":
+                new = not found[-1] or found[-1][0][3] == 0  # its generation
+        return found
 
     def note(self, call: Call) -> list[Row]:
         """See `Database.note`."""
@@ -419,7 +439,7 @@ def _batches(sql: str, flavour: str) -> Iterator[str]:
     for batch in re.split(r"(?m)^GO[ \t]*$", sql):
         only = re.search(r"(?m)^-- only: (\w+)$", batch)
         if batch.strip() and (only is None or only[1] == flavour):
-            yield batch.strip()
+            yield batch.strip().removesuffix(";")
 
 
 def _queries(flavour: str) -> dict[str, str]:
@@ -474,15 +494,16 @@ def open_database(
 
 def _recognised(connection: pyodbc.Connection) -> Server:
     """Return what is at the other end, if it is new enough."""
+    row = connection.execute("SELECT CAST(SERVERPROPERTY('Babelfish') AS int)").fetchone()
+    if row is not None and row[0] == 1:
+        return Server(True)
     row = connection.execute(
-        "SELECT CAST(SERVERPROPERTY('Babelfish') AS int), CAST(SERVERPROPERTY('EngineEdition') AS int),"
+        "SELECT CAST(SERVERPROPERTY('EngineEdition') AS int),"
         " CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)),"
         " (SELECT compatibility_level FROM sys.databases WHERE name = DB_NAME()), DB_NAME()"
     ).fetchone()
     assert row is not None
-    server = Server(row[0] == 1, row[1] or 0, row[2] or "0", row[3] or OLDEST_LEVEL)
-    if server.babelfish:
-        return server
+    server = Server(False, row[0] or 0, row[1] or "0", row[2] or OLDEST_LEVEL)
     if server.edition not in _CLOUD and int(server.version.split(".")[0]) < OLDEST_SERVER:
         raise DatabaseError(
             f"the server is SQL Server version {server.version}",
@@ -490,7 +511,7 @@ def _recognised(connection: pyodbc.Connection) -> Server:
         )
     if server.level < OLDEST_LEVEL:
         raise ConfigError(
-            f"database {row[4]} is at compatibility level {server.level}, which knows no OPENJSON",
-            hint=f"ALTER DATABASE [{row[4]}] SET COMPATIBILITY_LEVEL = {OLDEST_LEVEL} or higher",
+            f"database {row[3]} is at compatibility level {server.level}, which knows no OPENJSON",
+            hint=f"ALTER DATABASE [{row[3]}] SET COMPATIBILITY_LEVEL = {OLDEST_LEVEL} or higher",
         )
     return server

@@ -8,12 +8,12 @@
 CREATE TABLE procver.project (
     id              int IDENTITY(1, 1) NOT NULL PRIMARY KEY,
     name            nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL UNIQUE,
-    dialect         varchar(20) NOT NULL DEFAULT 'mssql',
+    dialect         varchar(20) DEFAULT 'mssql' NOT NULL,
     default_schema  nvarchar(128) NOT NULL,
     -- counts every committed change of this project: a plan made at one generation is refused at another
-    generation      bigint NOT NULL DEFAULT 0,
+    generation      bigint DEFAULT 0 NOT NULL,
     -- the number of the newest release; see procver.membership
-    last_release    bigint NOT NULL DEFAULT 0
+    last_release    bigint DEFAULT 0 NOT NULL
 );
 GO
 CREATE TABLE procver.version (
@@ -35,8 +35,8 @@ CREATE TABLE procver.version (
     state           varchar(10) NOT NULL CHECK (state IN ('present', 'condemned', 'dropped')),
     digest          varbinary(32) NULL,         -- what the catalog said right after its creation
     privileges      nvarchar(max) NULL,         -- owner, grants and properties: after creation; before its drop
-    created_at      datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
-    created_by      nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
+    created_at      datetime2(6) DEFAULT SYSUTCDATETIME() NOT NULL,
+    created_by      nvarchar(128) DEFAULT ORIGINAL_LOGIN() NOT NULL,
     condemned_at    datetime2(6) NULL,
     quarantined_at  datetime2(6) NULL,          -- since when nobody but its owner may use it
     dropped_at      datetime2(6) NULL,
@@ -51,8 +51,8 @@ CREATE TABLE procver.release (
     name            nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
     number          bigint NOT NULL,            -- its place in the order of publication
     content         varchar(100) NOT NULL,      -- hash of its versions: same name, same content is a no-op
-    published_at    datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
-    published_by    nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
+    published_at    datetime2(6) DEFAULT SYSUTCDATETIME() NOT NULL,
+    published_by    nvarchar(128) DEFAULT ORIGINAL_LOGIN() NOT NULL,
     activated_at    datetime2(6) NULL,
     retired_at      datetime2(6) NULL,
     heard_until     datetime2(6) NULL,          -- the last heartbeat of instances that are on it no longer
@@ -93,8 +93,8 @@ CREATE TABLE procver.channel (
     project_id      int NOT NULL REFERENCES procver.project (id),
     name            nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
     release_id      bigint NOT NULL REFERENCES procver.release (id),
-    changed_at      datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
-    changed_by      nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
+    changed_at      datetime2(6) DEFAULT SYSUTCDATETIME() NOT NULL,
+    changed_by      nvarchar(128) DEFAULT ORIGINAL_LOGIN() NOT NULL,
     PRIMARY KEY (project_id, name)
 );
 GO
@@ -103,8 +103,8 @@ GO
 CREATE TABLE procver.event (
     id              bigint IDENTITY(1, 1) NOT NULL PRIMARY KEY,
     project_id      int NOT NULL REFERENCES procver.project (id),
-    [at]            datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
-    actor           nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
+    [at]            datetime2(6) DEFAULT SYSUTCDATETIME() NOT NULL,
+    actor           nvarchar(128) DEFAULT ORIGINAL_LOGIN() NOT NULL,
     client          nvarchar(128) NULL DEFAULT HOST_NAME(),
     action          varchar(30) NOT NULL,
     subject         nvarchar(600) NOT NULL,
@@ -120,8 +120,8 @@ GO
 -- The last run of `gc --apply`: a run that found nothing leaves no event, but this. No plan depends on it.
 CREATE TABLE procver.collection (
     project_id      int NOT NULL PRIMARY KEY REFERENCES procver.project (id),
-    [at]            datetime2(6) NOT NULL DEFAULT SYSUTCDATETIME(),
-    actor           nvarchar(128) NOT NULL DEFAULT ORIGINAL_LOGIN(),
+    [at]            datetime2(6) DEFAULT SYSUTCDATETIME() NOT NULL,
+    actor           nvarchar(128) DEFAULT ORIGINAL_LOGIN() NOT NULL,
     client          nvarchar(128) NULL DEFAULT HOST_NAME(),
     dropped         int NOT NULL,
     condemned       int NOT NULL,
@@ -140,35 +140,38 @@ CREATE TABLE procver.usage (
     sampled_at      datetime2(6) NOT NULL
 );
 GO
+-- Whether the catalog has a version now.
+CREATE VIEW procver.presence AS
+SELECT CAST(COALESCE(CASE kind WHEN 'table_type' THEN TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf)))
+                               ELSE OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) END, 0) AS bit) AS there, id AS version_id
+FROM procver.version;
+GO
 CREATE VIEW procver.dependency AS
 SELECT v.id AS version_id, r.id AS requires_id
-FROM procver.version v
-CROSS APPLY OPENJSON(v.requires) e
-JOIN procver.version r ON r.project_id = v.project_id
-                      AND r.name = JSON_VALUE(e.value, '$[0]') COLLATE Latin1_General_100_BIN2
-                      AND r.number = CAST(JSON_VALUE(e.value, '$[1]') AS int);
+FROM procver.version AS v
+CROSS APPLY OPENJSON(v.requires)
+JOIN procver.version AS r ON r.project_id = v.project_id AND r.name = JSON_VALUE(value, '$[0]') COLLATE Latin1_General_100_BIN2
+                         AND r.number = CAST(JSON_VALUE(value, '$[1]') AS int);
 GO
 CREATE VIEW procver.mapping AS
-SELECT p.name AS project, r.name AS release, p.dialect, p.default_schema,
-       v.name, v.kind, v.number AS version, v.physical, v.fingerprint
-FROM procver.release r
-JOIN procver.project p ON p.id = r.project_id
-JOIN procver.membership m ON m.project_id = r.project_id
-                         AND m.since <= r.number AND (m.until IS NULL OR m.until > r.number)
-JOIN procver.version v ON v.id = m.version_id;
+SELECT p.name AS project, r.name AS release, dialect, default_schema, v.name, kind, v.number AS version, physical, fingerprint
+FROM procver.release AS r
+JOIN procver.project AS p ON p.id = r.project_id
+JOIN procver.membership AS m ON m.project_id = r.project_id AND since <= r.number AND (until IS NULL OR until > r.number)
+JOIN procver.version AS v ON v.id = version_id;
 GO
 -- What an app that follows a channel asks for.
 CREATE VIEW procver.channel_release AS
-SELECT p.name AS project, c.name AS channel, r.name AS release, r.id AS release_id, c.changed_at
-FROM procver.channel c
-JOIN procver.project p ON p.id = c.project_id
-JOIN procver.release r ON r.id = c.release_id;
+SELECT p.name AS project, c.name AS channel, r.name AS release, r.id AS release_id, changed_at
+FROM procver.channel AS c
+JOIN procver.project AS p ON p.id = c.project_id
+JOIN procver.release AS r ON r.id = c.release_id;
 GO
 -- Opens the one writing transaction of a project, if nothing was written since its plan was made.
 CREATE PROCEDURE procver.hold @project int, @expected bigint, @patience int AS
 BEGIN
     SET NOCOUNT ON;
-    DECLARE @got int, @resource nvarchar(255) = N'procver:' + CAST(@project AS nvarchar(20));
+    DECLARE @got int, @resource nvarchar(255) = CONCAT(N'procver:', @project);
     EXEC @got = sp_getapplock @Resource = @resource, @LockMode = N'Exclusive', @LockOwner = N'Transaction',
                               @LockTimeout = @patience;
     IF @got < 0
@@ -192,17 +195,17 @@ BEGIN
             @now datetime2(6) = SYSUTCDATETIME();
     DECLARE @moved datetime2(6) = DATEADD(minute, -15, @now);
     IF LEN(LTRIM(COALESCE(@instance, N''))) = 0 OR LEN(@instance) > 200
-       OR @instance COLLATE Latin1_General_100_BIN2 LIKE N'%[' + NCHAR(1) + N'-' + NCHAR(31) + NCHAR(127) + N'-' + NCHAR(159) + N']%'
+       OR @instance COLLATE Latin1_General_100_BIN2 LIKE CONCAT(N'%[', NCHAR(1), N'-', NCHAR(31), NCHAR(127), N'-', NCHAR(159), N']%')
     BEGIN
         SET @said = CONCAT(N'''', LEFT(@instance, 200), N''' cannot be an instance name: use 1 to 200 printable characters');
         THROW 51005, @said, 1;
     END;
     -- The project's row is locked by whoever publishes; its name and number never change.
-    SELECT @matches = COUNT(*), @owner = MIN(r.project_id), @target = MIN(r.id)
-    FROM procver.release r
-    WHERE r.name = @release COLLATE Latin1_General_100_BIN2
-      AND r.project_id IN (SELECT p.id FROM procver.project p WITH (NOLOCK)
-                           WHERE @project IS NULL OR p.name = @project COLLATE Latin1_General_100_BIN2);
+    SELECT @matches = COUNT(*), @owner = MIN(project_id), @target = MIN(id)
+    FROM procver.release
+    WHERE name = @release COLLATE Latin1_General_100_BIN2
+      AND project_id IN (SELECT id FROM procver.project WITH (NOLOCK)
+                         WHERE @project IS NULL OR name = @project COLLATE Latin1_General_100_BIN2);
     IF @matches <> 1
     BEGIN
         SET @said = CASE @matches
@@ -212,7 +215,7 @@ BEGIN
         THROW 51004, @said, 1;
     END;
     BEGIN TRANSACTION;
-    SET @resource = N'procver:beat:' + CAST(@owner AS nvarchar(20));
+    SET @resource = CONCAT(N'procver:beat:', @owner);
     EXEC @got = sp_getapplock @Resource = @resource, @LockMode = N'Shared', @LockOwner = N'Transaction', @LockTimeout = 5000;
     IF @got < 0
         THROW 51002, N'a version is being dropped: try again', 1;
@@ -231,19 +234,19 @@ BEGIN
         SET @now = SYSUTCDATETIME();
         UPDATE i SET
             returned_at = CASE WHEN EXISTS (
-                SELECT 1 FROM procver.instance o
+                SELECT 1 FROM procver.instance AS o
                 WHERE o.project_id = i.project_id AND o.name = i.name AND o.release_id <> i.release_id
                   AND o.left_at IS NULL AND o.last_seen_at > i.last_seen_at)
                 THEN @now ELSE i.returned_at END,
             last_seen_at = CASE WHEN i.last_seen_at > @now THEN i.last_seen_at ELSE @now END, left_at = NULL
-        FROM procver.instance i WITH (UPDLOCK, HOLDLOCK)
+        FROM procver.instance AS i WITH (UPDLOCK, HOLDLOCK)
         WHERE i.project_id = @owner AND i.name = @instance COLLATE Latin1_General_100_BIN2 AND i.release_id = @target;
         IF @@ROWCOUNT = 0
             INSERT procver.instance (project_id, name, release_id, last_seen_at) VALUES (@owner, @instance, @target, @now);
     END;
     UPDATE r SET heard_until = i.last_seen_at
-    FROM procver.release r
-    JOIN procver.instance i ON i.release_id = r.id
+    FROM procver.release AS r
+    JOIN procver.instance AS i ON i.release_id = r.id
     WHERE i.project_id = @owner AND i.name = @instance COLLATE Latin1_General_100_BIN2 AND i.release_id <> @target
       AND i.declared_at IS NULL AND i.left_at IS NULL AND i.last_seen_at < @moved
       AND (r.heard_until IS NULL OR r.heard_until < i.last_seen_at);
@@ -347,6 +350,14 @@ CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN 
     FROM procver.parts(@work) p
 );
 GO
+-- Both of these of each object.
+-- only: sqlserver
+CREATE FUNCTION procver.looks(@work nvarchar(max)) RETURNS TABLE AS RETURN (
+    SELECT q.[schema], q.leaf, q.kind, d.digest, q.privileges
+    FROM procver.privileges(@work) q
+    LEFT JOIN procver.digests(@work) d ON d.[schema] = q.[schema] AND d.leaf = q.leaf AND d.kind = q.kind
+);
+GO
 -- The same on Babelfish, by the catalog of its PostgreSQL. What it reads, it reads anew in each session, a token at a time, and what
 -- could go on in several ways for long takes it seconds: so these are views, which it keeps read, of few and simple words, and
 -- the functions on them are short.
@@ -362,11 +373,11 @@ SELECT 'table_type', 'TT', 'TYPE::', 6, oid, typrelid, typnamespace FROM pg_cata
 GO
 -- only: babelfish
 CREATE VIEW procver.digest AS
-SELECT HASHBYTES('SHA2_256', regexp_replace(tsql_get_functiondef(oid) COLLATE Latin1_General_100_BIN2, '[ \r\n\t]+', ' ', 1, 0)) AS digest,
+SELECT HASHBYTES('SHA2_256', regexp_replace(tsql_get_functiondef(oid), '[ \r\n\t]+' COLLATE Latin1_General_100_BIN2, ' ', 1, 0)) AS digest,
        1 AS class, oid AS id
 FROM pg_catalog.pg_proc
 UNION ALL
-SELECT HASHBYTES('SHA2_256', regexp_replace(definition COLLATE Latin1_General_100_BIN2, '[ \r\n\t]+', ' ', 1, 0)), 1, c.oid
+SELECT HASHBYTES('SHA2_256', regexp_replace(definition, '[ \r\n\t]+' COLLATE Latin1_General_100_BIN2, ' ', 1, 0)), 1, c.oid
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = relnamespace
 JOIN sys.babelfish_namespace_ext AS e ON e.nspname = n.nspname
@@ -380,11 +391,11 @@ FROM pg_catalog.pg_type WHERE typrelid <> 0;
 GO
 -- only: babelfish
 CREATE VIEW procver.acl AS
-SELECT NULL AS part, oid AS id, proacl AS acl, proowner AS owner FROM pg_catalog.pg_proc
+SELECT NULL AS part, 1 AS usual, oid AS id, proacl AS acl, proowner AS owner FROM pg_catalog.pg_proc
 UNION ALL
-SELECT NULL, oid, relacl, relowner FROM pg_catalog.pg_class
+SELECT NULL, 0, oid, relacl, relowner FROM pg_catalog.pg_class
 UNION ALL
-SELECT CONCAT(' (', QUOTENAME(CAST(attname AS nvarchar(128))), ')'), attrelid, attacl, 0 FROM pg_catalog.pg_attribute;
+SELECT CONCAT(' (', QUOTENAME(CAST(attname AS nvarchar(128))), ')'), 0, attrelid, attacl, 0 FROM pg_catalog.pg_attribute;
 GO
 -- only: babelfish
 CREATE VIEW procver.given AS
@@ -424,8 +435,9 @@ SELECT (SELECT privileges FROM procver.held AS h WHERE h.id = p.major_id AND h.c
 FROM procver.parts(@work) AS p;
 GO
 -- only: babelfish
-CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN
-SELECT (SELECT digest FROM procver.digest AS d WHERE d.id = p.major_id AND d.class = p.class) AS digest, [schema], leaf, kind
+CREATE FUNCTION procver.looks(@work nvarchar(max)) RETURNS TABLE AS RETURN
+SELECT (SELECT digest FROM procver.digest AS d WHERE d.id = p.major_id AND d.class = p.class) AS digest,
+       (SELECT privileges FROM procver.held AS h WHERE h.id = p.major_id AND h.class = p.class) AS privileges, [schema], leaf, kind
 FROM procver.parts(@work) AS p;
 GO
 -- What of a privilege in [grants] can be given on an object of this type (sys.objects.type, TT for a table type); or NULL.

@@ -15,45 +15,38 @@ WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
 
 -- name: versions
 DECLARE @a nvarchar(max) = ?;
-SELECT v.name, v.number, v.id, v.kind, v.fingerprint, v.shape, v.source_digest, v.[schema], v.leaf, v.physical, v.state,
-       v.condemned_at, v.quarantined_at, v.requires AS requires_json,
-       CAST(CASE WHEN v.kind = 'table_type' THEN CASE WHEN TYPE_ID(q.name) IS NULL THEN 0 ELSE 1 END
-                 WHEN OBJECT_ID(q.name) IS NULL THEN 0 ELSE 1 END AS bit) AS found
-FROM procver.version v
-CROSS APPLY (SELECT QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf) AS name) q
-WHERE v.project_id = (SELECT p.id FROM procver.project p
-                      WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
+SELECT name, number, id, kind, fingerprint, shape, source_digest, [schema], leaf, physical, state, condemned_at, quarantined_at,
+       requires AS requires_json, there
+FROM procver.version
+JOIN procver.presence ON version_id = id
+WHERE project_id = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
 
 -- name: releases
 DECLARE @a nvarchar(max) = ?;
-SELECT r.name, r.id, r.number, r.content, r.published_at, r.published_by, r.activated_at, r.retired_at, r.heard_until
-FROM procver.release r
-JOIN procver.project p ON p.id = r.project_id
-WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
-ORDER BY r.number
+SELECT name, id, number, content, published_at, published_by, activated_at, retired_at, heard_until
+FROM procver.release
+WHERE project_id = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
+ORDER BY number
 
 -- name: instances
 DECLARE @a nvarchar(max) = ?;
-SELECT i.name, i.release_id, i.declared_at, i.last_seen_at, i.left_at, i.returned_at
-FROM procver.instance i
-JOIN procver.project p ON p.id = i.project_id
-WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
-ORDER BY i.name, i.release_id
+SELECT name, release_id, declared_at, last_seen_at, left_at, returned_at
+FROM procver.instance
+WHERE project_id = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
+ORDER BY name, release_id
 
 -- name: channels
 DECLARE @a nvarchar(max) = ?;
-SELECT c.name, c.release_id, c.changed_at, c.changed_by
-FROM procver.channel c
-JOIN procver.project p ON p.id = c.project_id
-WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
-ORDER BY c.name
+SELECT name, release_id, changed_at, changed_by
+FROM procver.channel
+WHERE project_id = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
+ORDER BY name
 
 -- name: memberships
 DECLARE @a nvarchar(max) = ?;
-SELECT m.version_id, m.since, m.until
-FROM procver.membership m
-JOIN procver.project p ON p.id = m.project_id
-WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
+SELECT version_id, since, until
+FROM procver.membership
+WHERE project_id = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
 
 -- name: now
 DECLARE @a nvarchar(max) = ?;
@@ -62,13 +55,13 @@ SELECT CAST(SYSUTCDATETIME() AS datetime2(6)) WHERE @a IS NOT NULL
 -- name: taken
 -- Which of the physical names exist in the catalog. Needs no registry: publish asks before it makes one.
 DECLARE @a nvarchar(max) = ?;
-SELECT x.[schema], x.leaf, LOWER(REPLACE(o.type_desc, '_', ' '))
-FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128)) x
-JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
+SELECT [schema], leaf, LOWER(REPLACE(type_desc, '_', ' '))
+FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128))
+JOIN sys.objects ON object_id = OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf)))
 UNION ALL
-SELECT x.[schema], x.leaf, 'type'
-FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128), routine bit) x
-WHERE x.routine = 0 AND TYPE_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)) IS NOT NULL
+SELECT [schema], leaf, 'type'
+FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128), routine bit)
+WHERE routine = 0 AND TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NOT NULL
 
 -- name: owners
 -- Which project published what has these physical names, and as what.
@@ -80,9 +73,9 @@ JOIN procver.project p ON p.id = v.project_id
 
 -- name: missing_schemas
 DECLARE @a nvarchar(max) = ?;
-SELECT DISTINCT x.[schema]
-FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128)) x
-WHERE SCHEMA_ID(x.[schema]) IS NULL
+SELECT DISTINCT [schema]
+FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128))
+WHERE SCHEMA_ID([schema]) IS NULL
 
 -- name: missing_roles
 DECLARE @a nvarchar(max) = ?;
@@ -106,14 +99,13 @@ LEFT JOIN sys.asymmetric_keys k ON k.thumbprint = s.thumbprint
 -- Objects that carry the logical name itself: what the team had before procver, whose grants the first version takes over.
 DECLARE @a nvarchar(max) = ?;
 DECLARE @names nvarchar(max) = JSON_QUERY(@a, '$.names');
-SELECT DISTINCT p.[schema], p.leaf, p.kind FROM procver.parts(@names) p
+SELECT DISTINCT [schema], leaf, kind FROM procver.parts(@names)
 
 -- name: definitions
 DECLARE @a nvarchar(max) = ?;
-SELECT v.id, v.definition AS definition_json, v.privileges AS privileges_json, v.kind, v.[schema], v.leaf, v.physical,
-       v.name, v.number, v.source_path, v.seal
-FROM procver.version v
-WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+SELECT id, definition AS definition_json, privileges AS privileges_json, kind, [schema], leaf, physical, name, number, source_path, seal
+FROM procver.version
+WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
 
 -- name: drops
 -- How to drop each version that the catalog still has. The INSTEAD OF triggers that its source made come before a view:
@@ -340,13 +332,12 @@ WHERE pg_catalog.current_setting('track_functions') = N'none' AND NOT EXISTS (SE
 -- What the catalog holds of versions now, beside what it held right after their creation.
 DECLARE @a nvarchar(max) = ?;
 DECLARE @work nvarchar(max) = (
-    SELECT v.[schema], v.leaf, v.kind FROM procver.version v
-    WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e) FOR JSON PATH);
-SELECT v.id, v.digest, d.digest AS digest_now, v.privileges AS privileges_json, q.privileges AS now_json
-FROM procver.version v
-LEFT JOIN procver.digests(@work) d ON d.[schema] = v.[schema] AND d.leaf = v.leaf AND d.kind = v.kind
-LEFT JOIN procver.privileges(@work) q ON q.[schema] = v.[schema] AND q.leaf = v.leaf AND q.kind = v.kind
-WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+    SELECT [schema], leaf, kind FROM procver.version
+    WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')) FOR JSON PATH);
+SELECT id, v.digest, q.digest AS digest_now, v.privileges AS privileges_json, q.privileges AS now_json
+FROM procver.version AS v
+LEFT JOIN procver.looks(@work) AS q ON q.[schema] = v.[schema] AND q.leaf = v.leaf AND q.kind = v.kind
+WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
 
 -- name: enter_project
 DECLARE @a nvarchar(max) = ?;
@@ -364,12 +355,9 @@ WHERE NOT EXISTS (SELECT 1 FROM procver.project p WITH (UPDLOCK, HOLDLOCK)
 -- each session, and mostly there is nothing to carry.
 DECLARE @a nvarchar(max) = ?;
 SELECT COUNT(*), (SELECT COUNT(*) FROM sys.extended_properties)
-FROM OPENJSON(@a) WITH ([schema] nvarchar(128), leaf nvarchar(128)) x
-JOIN (SELECT r.oid, r.proacl AS acl, 1 AS usual FROM pg_catalog.pg_proc r
-      UNION ALL SELECT r.oid, r.relacl, 0 FROM pg_catalog.pg_class r
-      UNION ALL SELECT r.attrelid, r.attacl, 0 FROM pg_catalog.pg_attribute r) g
-  ON g.oid = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
-WHERE pg_catalog.cardinality(g.acl) > g.usual
+FROM OPENJSON(@a) WITH ([schema] nvarchar(128), leaf nvarchar(128))
+JOIN procver.acl ON id = OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf)))
+WHERE cardinality(acl) > usual
 
 -- name: carry
 -- Owner and grants of new objects. Each item names its target {"schema", "leaf", "kind"} and where these come from: "given"
@@ -541,30 +529,26 @@ END
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @item TABLE (
-    project_id int NOT NULL, name nvarchar(540) COLLATE Latin1_General_100_BIN2 NOT NULL, kind varchar(20) NOT NULL,
-    number int NOT NULL, fingerprint varchar(100) NOT NULL, shape varchar(100) NOT NULL, source_digest varchar(100) NOT NULL,
+    definition nvarchar(max) NOT NULL, requires nvarchar(max) NOT NULL, project_id int NOT NULL,
+    name nvarchar(540) COLLATE Latin1_General_100_BIN2 NOT NULL, kind varchar(20) NOT NULL, number int NOT NULL,
+    fingerprint varchar(100) NOT NULL, shape varchar(100) NOT NULL, source_digest varchar(100) NOT NULL,
     source_path nvarchar(2000) NOT NULL, [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL,
-    physical nvarchar(540) NOT NULL, definition nvarchar(max) NOT NULL, seal varchar(100) NOT NULL,
-    requires nvarchar(max) NOT NULL);
+    physical nvarchar(540) NOT NULL, seal varchar(100) NOT NULL);
 INSERT @item
-SELECT x.project_id, x.name, x.kind, x.number, x.fingerprint, x.shape, x.source_digest, x.source_path, x.[schema], x.leaf,
-       x.physical, JSON_QUERY(j.value, '$.definition'), x.seal, JSON_QUERY(j.value, '$.requires')
-FROM OPENJSON(@a) j
-CROSS APPLY OPENJSON(j.value) WITH (
+SELECT JSON_QUERY(value, '$.definition'), JSON_QUERY(value, '$.requires'), project_id, name, kind, number, fingerprint, shape,
+       source_digest, source_path, [schema], leaf, physical, seal
+FROM OPENJSON(@a)
+CROSS APPLY OPENJSON(value) WITH (
     project_id int, name nvarchar(540), kind varchar(20), number int, fingerprint varchar(100), shape varchar(100),
     source_digest varchar(100), source_path nvarchar(2000), [schema] nvarchar(128), leaf nvarchar(128),
-    physical nvarchar(540), seal varchar(100)) x;
-DECLARE @work nvarchar(max) = (SELECT i.[schema], i.leaf, i.kind FROM @item i FOR JSON PATH);
-DECLARE @found TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
+    physical nvarchar(540), seal varchar(100));
+DECLARE @work nvarchar(max) = (SELECT [schema], leaf, kind FROM @item FOR JSON PATH);
+DECLARE @found TABLE (in_schema nvarchar(128) NOT NULL, called nvarchar(128) NOT NULL, sort varchar(20) NOT NULL,
                       digest varbinary(32) NULL, privileges nvarchar(max) NULL);
-INSERT @found
-SELECT q.[schema], q.leaf, q.kind, d.digest, q.privileges
-FROM procver.privileges(@work) q
-LEFT JOIN procver.digests(@work) d ON d.[schema] = q.[schema] AND d.leaf = q.leaf AND d.kind = q.kind;
+INSERT @found SELECT [schema], leaf, kind, digest, privileges FROM procver.looks(@work);
 -- A CREATE without a schema goes where the login's default schema is.
 DECLARE @missing nvarchar(540) = (
-    SELECT MIN(i.physical) FROM @item i
-    WHERE NOT EXISTS (SELECT 1 FROM @found f WHERE f.[schema] = i.[schema] AND f.leaf = i.leaf AND f.kind = i.kind));
+    SELECT MIN(physical) FROM @item LEFT JOIN @found ON in_schema = [schema] AND called = leaf AND sort = kind WHERE sort IS NULL);
 IF @missing IS NOT NULL
 BEGIN
     DECLARE @lost nvarchar(2000) = CONCAT(@missing,
@@ -572,16 +556,16 @@ BEGIN
     THROW 51003, @lost, 1;
 END;
 UPDATE v SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = f.digest, privileges = f.privileges
-FROM procver.version v
-JOIN @item i ON i.project_id = v.project_id AND i.name = v.name AND i.number = v.number
-JOIN @found f ON f.[schema] = i.[schema] AND f.leaf = i.leaf AND f.kind = i.kind;
+FROM procver.version AS v
+JOIN @item AS i ON i.project_id = v.project_id AND i.name = v.name AND i.number = v.number
+JOIN @found AS f ON in_schema = i.[schema] AND called = i.leaf AND sort = i.kind;
 INSERT procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, [schema], leaf,
                         physical, definition, seal, requires, state, digest, privileges)
-SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path, i.[schema], i.leaf,
-       i.physical, i.definition, i.seal, i.requires, 'present', f.digest, f.privileges
-FROM @item i
-JOIN @found f ON f.[schema] = i.[schema] AND f.leaf = i.leaf AND f.kind = i.kind
-WHERE NOT EXISTS (SELECT 1 FROM procver.version v
+SELECT project_id, name, kind, number, fingerprint, shape, source_digest, source_path, [schema], leaf,
+       physical, definition, seal, requires, 'present', digest, privileges
+FROM @item AS i
+JOIN @found ON in_schema = [schema] AND called = leaf AND sort = kind
+WHERE NOT EXISTS (SELECT 1 FROM procver.version AS v
                   WHERE v.project_id = i.project_id AND v.name = i.name AND v.number = i.number)
 
 -- name: require_present
@@ -589,10 +573,10 @@ WHERE NOT EXISTS (SELECT 1 FROM procver.version v
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @missing nvarchar(2000) = (
-    SELECT LEFT(STRING_AGG(CAST(x.physical AS nvarchar(max)), N', '), 1900)
-    FROM OPENJSON(@a, '$.versions') WITH ([schema] nvarchar(128), leaf nvarchar(128), physical nvarchar(540), routine bit) x
-    WHERE OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)) IS NULL
-      AND (x.routine = 1 OR TYPE_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf)) IS NULL));
+    SELECT LEFT(STRING_AGG(CAST(physical AS nvarchar(max)), N', '), 1900)
+    FROM OPENJSON(@a, '$.versions') WITH ([schema] nvarchar(128), leaf nvarchar(128), physical nvarchar(540), routine bit)
+    WHERE OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NULL
+      AND (routine = 1 OR TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NULL));
 IF @missing IS NOT NULL
 BEGIN
     SET @missing = N'versions vanished while they were published: ' + @missing;
@@ -606,15 +590,15 @@ DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int),
         @number bigint = CAST(JSON_VALUE(@a, '$.number') AS bigint),
         @release nvarchar(200) = JSON_VALUE(@a, '$.release');
 DELETE FROM procver.instance WHERE release_id IN (
-    SELECT r.id FROM procver.release r WHERE r.project_id = @project AND r.name = @release COLLATE Latin1_General_100_BIN2);
+    SELECT id FROM procver.release WHERE project_id = @project AND name = @release COLLATE Latin1_General_100_BIN2);
 DELETE FROM procver.release WHERE project_id = @project AND name = @release COLLATE Latin1_General_100_BIN2;
 UPDATE procver.project SET last_release = @number WHERE id = @project;
 UPDATE procver.membership SET until = @number
-WHERE until IS NULL AND version_id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.removed') e);
+WHERE until IS NULL AND version_id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.removed'));
 INSERT procver.membership (project_id, version_id, since)
-SELECT @project, v.id, @number
-FROM OPENJSON(@a, '$.added') WITH (name nvarchar(540), number int) x
-JOIN procver.version v ON v.project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number
+SELECT @project, id, @number
+FROM OPENJSON(@a, '$.added') WITH (name nvarchar(540), number int) AS x
+JOIN procver.version AS v ON project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number
 
 -- name: insert_release
 DECLARE @a nvarchar(max) = ?;
@@ -693,7 +677,7 @@ DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @idle int = CAST(CAST(JSON_VALUE(@a, '$.idle') AS float) AS int),
         @got int;
-DECLARE @resource nvarchar(255) = N'procver:beat:' + CAST(@project AS nvarchar(20));
+DECLARE @resource nvarchar(255) = CONCAT(N'procver:beat:', @project);
 EXEC @got = sp_getapplock @Resource = @resource, @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 3000;
 IF @got < 0
     THROW 51002, N'a heartbeat is under way that does not end', 1;
