@@ -16,10 +16,11 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from procver import registry
 from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Row, Unit, babelfish
+from procver.dialects.mssql_server import Server, recognised
 from procver.dialects.odbc import Target, read_target
 from procver.dialects.odbc_errors import STALE, Failures, failures
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
@@ -34,20 +35,11 @@ except ImportError as error:
 
 _logger = logging.getLogger(__name__)
 
-OLDEST_SERVER = 14
-"""The oldest major version that is supported: SQL Server 2017."""
-
-OLDEST_LEVEL = 130
-"""The lowest compatibility level of a database that knows OPENJSON."""
-
 QUEUE_TIMEOUT = 60.0
 """Seconds to wait for another procver command on the same project before trying again."""
 
 LOGIN_TIMEOUT = 10
 """Seconds to wait for a login."""
-
-_CLOUD = {5, 6, 8, 9, 11, 12}
-"""Editions (SERVERPROPERTY('EngineEdition')) that are always current, whatever version they name."""
 
 _COMMITTED = {"versions", "releases", "instances", "channels", "memberships"}
 """Statements that have no rows for a project of which nothing was committed."""
@@ -59,27 +51,6 @@ _ON = "SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON;"
 _ROLLBACK = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; " + _ON
 _LOST = "the connection to the server was lost"
 _AGAIN = "run the same command again: it goes on where it stopped"
-
-
-class Server(NamedTuple):
-    """What is at the other end.
-
-    Attributes:
-        babelfish: whether it is Babelfish; then the rest was not asked.
-        edition: SERVERPROPERTY('EngineEdition').
-        version: SERVERPROPERTY('ProductVersion').
-        level: the database's compatibility level.
-    """
-
-    babelfish: bool
-    edition: int = 0
-    version: str = "0"
-    level: int = OLDEST_LEVEL
-
-    @property
-    def flavour(self) -> str:
-        """The word by which the registry's statements tell servers apart."""
-        return "babelfish" if self.babelfish else "sqlserver"
 
 
 class MssqlDatabase:
@@ -474,7 +445,7 @@ def open_database(
             sqlstate=found.sqlstate,
         ) from None
     try:
-        server = _recognised(connection)
+        server = recognised(connection)
         return MssqlDatabase(connection, target, server, lock_timeout)
     except pyodbc.Error as error:
         connection.close()
@@ -490,28 +461,3 @@ def open_database(
     except BaseException:
         connection.close()
         raise
-
-
-def _recognised(connection: pyodbc.Connection) -> Server:
-    """Return what is at the other end, if it is new enough."""
-    row = connection.execute("SELECT CAST(SERVERPROPERTY('Babelfish') AS int)").fetchone()
-    if row is not None and row[0] == 1:
-        return Server(True)
-    row = connection.execute(
-        "SELECT CAST(SERVERPROPERTY('EngineEdition') AS int),"
-        " CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)),"
-        " (SELECT compatibility_level FROM sys.databases WHERE name = DB_NAME()), DB_NAME()"
-    ).fetchone()
-    assert row is not None
-    server = Server(False, row[0] or 0, row[1] or "0", row[2] or OLDEST_LEVEL)
-    if server.edition not in _CLOUD and int(server.version.split(".")[0]) < OLDEST_SERVER:
-        raise DatabaseError(
-            f"the server is SQL Server version {server.version}",
-            hint="procver needs SQL Server 2017 (14.0) or newer",
-        )
-    if server.level < OLDEST_LEVEL:
-        raise ConfigError(
-            f"database {row[3]} is at compatibility level {server.level}, which knows no OPENJSON",
-            hint=f"ALTER DATABASE [{row[3]}] SET COMPATIBILITY_LEVEL = {OLDEST_LEVEL} or higher",
-        )
-    return server

@@ -10,7 +10,8 @@ import pytest
 
 from procver import registry
 from procver.dialects import Call, Ddl, DdlError, Unit, mssql
-from procver.dialects.mssql import MssqlDatabase, Server, pyodbc
+from procver.dialects.mssql import MssqlDatabase, pyodbc
+from procver.dialects.mssql_server import Server
 from procver.dialects.odbc import Target
 from procver.errors import ConflictError, DatabaseError, StalePlanError
 from procver.registry import writing
