@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bench.measure import run
 
@@ -142,9 +143,21 @@ def _round(root: Path, target: str, count: int, number: int) -> tuple[float, flo
                     *procver, "publish", "-q", "-r", "1", cwd=root / contender
                 ).wall
         finally:
-            server.execute(f"DROP DATABASE {name}")
+            _drop(server, name)
             server.close()
     return found["raw"], found["ours"]
+
+
+def _drop(server: Any, name: str) -> None:
+    """Drop a database that Babelfish may take for used while sessions that were closed are ending."""
+    for attempt in range(20):
+        try:
+            server.execute(f"DROP DATABASE {name}")
+            return
+        except Exception as error:
+            if attempt == 19 or "in use" not in str(error):
+                raise
+            time.sleep(0.5)
 
 
 if __name__ == "__main__":

@@ -201,11 +201,12 @@ BEGIN
         THROW 51005, @said, 1;
     END;
     -- The project's row is locked by whoever publishes; its name and number never change.
-    SELECT @matches = COUNT(*), @owner = MIN(project_id), @target = MIN(id)
+    SELECT @owner = project_id, @target = id
     FROM procver.release
     WHERE name = @release COLLATE Latin1_General_100_BIN2
       AND project_id IN (SELECT id FROM procver.project WITH (NOLOCK)
                          WHERE @project IS NULL OR name = @project COLLATE Latin1_General_100_BIN2);
+    SET @matches = @@ROWCOUNT;
     IF @matches <> 1
     BEGIN
         SET @said = CASE @matches
