@@ -531,7 +531,7 @@ class MssqlWorld(World):
             f'{{"schema": "app", "leaf": "{name.split(".")[1]}", "kind": "{"view" if "app.things" in name else "procedure"}"}}'
             for name in sorted(FIRST)
         )
-        return set(self.sql("SELECT q.privileges FROM procver.catalog(?) q", f"[{asked}]"))
+        return set(self.sql("SELECT q.privileges FROM procver.privileges(?) q", f"[{asked}]"))
 
     def denies(self, connection: Any, statement: str) -> bool:
         try:

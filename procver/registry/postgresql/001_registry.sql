@@ -340,7 +340,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- What the catalog says of objects: a digest of their definition; owner, grants and comments as data, which `procver.grant_as` puts back.
-CREATE FUNCTION procver.catalog(work jsonb) RETURNS TABLE (schema text, leaf text, digest text, privileges jsonb)
+CREATE FUNCTION procver.looks(work jsonb) RETURNS TABLE (schema text, leaf text, digest text, privileges jsonb)
 LANGUAGE sql STABLE AS $$
     WITH part AS MATERIALIZED (
         SELECT p.*, d.description FROM procver.parts(work) p
@@ -419,7 +419,7 @@ LANGUAGE sql IMMUTABLE AS $$
     HAVING count(*) > 0
 $$;
 
--- Gives one object the owner, grants and comments in `given` (as made by procver.catalog); `exactly`, if it is not null,
+-- Gives one object the owner, grants and comments in `given` (as made by procver.looks); `exactly`, if it is not null,
 -- takes the place of the grants. An overload that `given` does not know takes what all of the others have. A comment that is
 -- there already stays, unless the object is to be `wholly` as given: a restored one.
 CREATE FUNCTION procver.grant_as(target jsonb, given jsonb, exactly jsonb, wholly boolean) RETURNS void
@@ -482,7 +482,7 @@ BEGIN
     FOR item IN SELECT * FROM jsonb_to_recordset(work) AS x(target jsonb, given jsonb, "like" jsonb, exactly jsonb, wholly boolean) LOOP
         given := item.given;
         IF given IS NULL AND item."like" IS NOT NULL THEN
-            SELECT p.privileges INTO given FROM procver.catalog(jsonb_build_array(item."like")) p;
+            SELECT p.privileges INTO given FROM procver.looks(jsonb_build_array(item."like")) p;
         END IF;
         IF given IS NOT NULL OR item.exactly IS NOT NULL THEN
             PERFORM procver.grant_as(item.target, given, item.exactly, coalesce(item.wholly, false));

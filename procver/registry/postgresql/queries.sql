@@ -203,7 +203,7 @@ WITH item AS MATERIALIZED (
 )
 SELECT i.id, i.digest, current_setting('server_version_num')::int / 10000 || ':' || c.digest, i.privileges, c.privileges
 FROM item i
-LEFT JOIN procver.catalog((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
+LEFT JOIN procver.looks((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
 
 -- name: enter_project
 INSERT INTO procver.project (name, default_schema)
@@ -242,7 +242,7 @@ SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_
        i.schema, i.leaf, i.physical, i.definition, i.seal, i.requires, 'present',
        current_setting('server_version_num')::int / 10000 || ':' || c.digest, c.privileges
 FROM item i
-LEFT JOIN procver.catalog((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
+LEFT JOIN procver.looks((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
 ON CONFLICT (project_id, name, number) DO UPDATE
 SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges
 
@@ -348,7 +348,7 @@ WHERE v.id = x.id AND v.state = 'condemned' AND v.quarantined_at IS NULL
 -- name: keep_privileges
 -- Right before drops: what a later restore gives back. What is in quarantine has its privileges kept already.
 UPDATE procver.version v SET privileges = q.privileges
-FROM procver.catalog((
+FROM procver.looks((
     SELECT jsonb_agg(jsonb_build_object('schema', x.schema, 'leaf', x.leaf, 'kind', x.kind)) FROM procver.version x
     WHERE x.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e) AND x.quarantined_at IS NULL)) q
 WHERE v.schema = q.schema AND v.leaf = q.leaf AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
