@@ -539,7 +539,7 @@ def test_any_order_of_commands_keeps_every_contract(
     server: Server, template: str, laned: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if laned:
-        in_lanes(monkeypatch)
+        in_lanes(monkeypatch, rest=1)
     # Hypothesis takes any factory, as its manual says; its annotation names a class.
     machine: Any = lambda: Shop(server, template)  # noqa: E731
     run_state_machine_as_test(machine, settings=PROFILE)

@@ -211,6 +211,8 @@ def refuse_unterminated(text: str, line_at: Callable[[int], int]) -> None:
             token = match.group() if match else text[start : start + 2]
             if match is None and token != "$$":
                 raise SourceError(
-                    "a lone $ is no SQL", line=line, hint="remove it, or make the file a template"
+                    "a lone $ is no SQL",
+                    line=line,
+                    hint="remove it; or say in [placeholders] of procver.toml what ${name} stands for",
                 )
         raise never_ends(_OPENED.get(token[-1], f"{token} string"), line)
