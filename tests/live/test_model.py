@@ -137,6 +137,7 @@ class Shop(RuleBasedStateMachine):
         self.url = self.stack.enter_context(copy_of(server, template))
         place = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="pvm")))
         self.discarded: set[str] = set()
+        self.taken_off: set[tuple[str, str]] = set()
         self.actors = [
             Actor(place / name, self.url, self.stack.enter_context(self.connect()), config)
             for name, config in (("ann", CONFIG), ("bob", QUARANTINE))
@@ -210,8 +211,12 @@ class Shop(RuleBasedStateMachine):
     def retiring(self, actor: Actor, release: str, instance: str | None) -> Deed:
         def effect(model: Model, _: Any) -> None:
             found = model[release]
+            if instance and instance not in found.instances:
+                assert (release, instance) in self.taken_off  # as for `discarding`
+                return
             if instance:
                 found.instances.remove(instance)
+                self.taken_off.add((release, instance))
             if instance is None or not (found.instances | found.pods):
                 found.retired = True
 
