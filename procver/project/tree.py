@@ -64,7 +64,7 @@ def _all(config: Config) -> list[File]:
     for source in config.sources:
         real = os.path.normpath(os.path.join(config.root, source))  # noqa: PTH118 - strings here
         path = posixpath.normpath(source.replace(os.sep, "/"))
-        if not os.path.isdir(real):  # noqa: PTH112
+        if not os.path.isdir(real):  # noqa: PTH112 - strings here
             state = "is no directory" if os.path.lexists(real) else "does not exist"
             raise ConfigError(
                 f"procver.toml: source directory {source!r} {state}",
@@ -75,7 +75,7 @@ def _all(config: Config) -> list[File]:
 
 
 def _visit(prefix: str, real: str, visited: set[tuple[int, int]], found: list[File]) -> None:
-    status = os.stat(real)  # noqa: PTH116
+    status = os.stat(real)  # noqa: PTH116 - strings here
     if (status.st_dev, status.st_ino) in visited:
         return
     visited.add((status.st_dev, status.st_ino))
