@@ -2,6 +2,7 @@
 
     python -m bench.mssql [--objects 10000]                                # planning alone, no server
     python -m bench.mssql --target 'mssql://...' --publish 300 --rounds 3  # in a database of its own, made and dropped
+    python -m bench.mssql --target ... --publish 300 --distance 5          # the server 5 ms away, there and back
 
 The server is whatever the target reaches; its database is that in which CREATE DATABASE is said.
 """
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.distance import far
 from bench.measure import run
 
 COLUMNS = 24
@@ -88,6 +90,7 @@ def main() -> None:
     parser.add_argument("--target")
     parser.add_argument("--publish", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--distance", type=float, default=0, help="milliseconds there and back")
     arguments = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="procver-bench-"))
     if not arguments.target:
@@ -99,13 +102,29 @@ def main() -> None:
             print(f"planning, {step}: {cost.cpu:.1f} s CPU, {cost.peak:.0f} MB")
         return
     ratios = []
+    target = _moved(arguments.target, arguments.distance)
     for number in range(arguments.rounds):
-        raw, ours = _round(place / str(number), arguments.target, arguments.publish, number)
+        raw, ours = _round(place / str(number), target, arguments.publish, number)
         ratios.append(ours / raw)
         print(
             f"round {number + 1}: raw batches {raw:.2f} s, publish {ours:.2f} s, ratio {ours / raw:.2f}"
         )
     print(f"publish / raw batches: median {statistics.median(ratios):.2f}")
+
+
+def _moved(target: str, distance: float) -> str:
+    """Return a target that is the same server so many milliseconds away."""
+    from procver.dialects.mssql import pyodbc
+    from procver.dialects.odbc import read_target
+
+    if not distance:
+        return target
+    text = read_target(target, pyodbc.drivers()).text
+    server = re.search(r"(?i)\bserver=(?:tcp:)?([^;,]+)(?:,(\d+))?", text)
+    if server is None:
+        raise SystemExit("the target names no server by host and port")
+    port = far(server[1], int(server[2] or 1433), distance / 1000)
+    return text.replace(server[0], f"SERVER=127.0.0.1,{port}")
 
 
 def _round(root: Path, target: str, count: int, number: int) -> tuple[float, float]:

@@ -32,10 +32,17 @@ class Call(NamedTuple):
 
 
 class Ddl(NamedTuple):
-    """A statement to be sent as it is. ``subject`` names what it is for: an index of the caller's."""
+    """A statement to be sent as it is.
+
+    Attributes:
+        sql: its text.
+        subject: what it is for: an index of the caller's.
+        setting: whether it sets something for the statements after it in its unit.
+    """
 
     sql: str
     subject: int = -1
+    setting: bool = False
 
 
 class Unit(NamedTuple):

@@ -11,7 +11,6 @@ import contextlib
 import json
 import logging
 import random
-import re
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from typing import Any
 
 from procver import registry
 from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Row, Unit, babelfish
+from procver.dialects.mssql_batches import batch_of, shared, upgrade
 from procver.dialects.mssql_server import Server, recognised
 from procver.dialects.odbc import Target, read_target
 from procver.dialects.odbc_errors import STALE, Failures, failures
@@ -100,7 +100,7 @@ class MssqlDatabase:
                 )
             for step in steps:
                 if step.number > level:
-                    for batch in _batches(step.sql, self.server.flavour):
+                    for batch in upgrade(step.sql, self.server.flavour):
                         self._send(batch)
                     self._ask(
                         "DECLARE @a nvarchar(max) = ?; SET NOCOUNT ON;"
@@ -212,19 +212,30 @@ class MssqlDatabase:
         """See `Database.run`."""
         for index, unit in enumerate(units):
             most = tries if unit.patient else 1
-            for attempt in range(1, most + 1):
+            attempt, apart = 1, False
+            while True:
                 try:
-                    self._commit(int(project_id), int(generation) + index, unit, index)
+                    # The last attempt has to tell which statement the lock stood in the way of.
+                    last = unit.patient and attempt == most
+                    self._commit(
+                        int(project_id), int(generation) + index, unit, index, apart=apart or last
+                    )
                     break
+                except _UnclearError:
+                    apart = True
+                    continue
                 except _BusyError as busy:
                     if attempt == most:
                         raise busy.error from None
                 _pause(attempt)
+                attempt += 1
             yield index
 
-    def _commit(self, project_id: int, expected: int, unit: Unit, index: int) -> None:
-        """Run one unit in its transaction."""
-        step: Call | Ddl | None = None
+    def _commit(
+        self, project_id: int, expected: int, unit: Unit, index: int, *, apart: bool
+    ) -> None:
+        """Run one unit in its transaction, each of its DDL statements ``apart`` or many in one batch."""
+        step: Call | list[Ddl] | None = None
         patience = (
             self._lock_timeout if unit.patient else min(self._lock_timeout, int(MOMENT * 1000))
         )
@@ -234,12 +245,9 @@ class MssqlDatabase:
                 f" EXEC procver.hold {project_id}, {expected}, {QUEUE_TIMEOUT * 1000:.0f}"
             )
             carried: list[Any] = []
-            for step in unit.steps:
-                if isinstance(step, Ddl):
-                    if self.server.babelfish and babelfish.TYPE_GRANT.match(step.sql):
-                        _logger.warning("left out, Babelfish has no grants on types: %s", step.sql)
-                    else:
-                        self._send(step.sql)
+            for step in shared(self._known_here(unit.steps), apart=apart):
+                if not isinstance(step, Call):
+                    self._send(batch_of(step))
                     continue
                 if step.query == "carry":
                     if not self._carries(step.argument):
@@ -253,13 +261,22 @@ class MssqlDatabase:
             step = None
             self._send(f"COMMIT TRANSACTION; {_ON}")
         except pyodbc.Error as error:
-            found = failures(error)
-            position = self._position(step, found) if isinstance(step, Ddl) else None
-            found = self._ended(error)
-            self._raise(found, step, index, position)
+            raise self._refusal(error, step, index) from None
         except BaseException:
             self._rollback()
             raise
+
+    def _known_here(self, steps: Iterable[Call | Ddl]) -> Iterator[Call | Ddl]:
+        """Yield steps but for those that this server has no words for, and tell so."""
+        for step in steps:
+            if (
+                self.server.babelfish
+                and isinstance(step, Ddl)
+                and babelfish.TYPE_GRANT.match(step.sql)
+            ):
+                _logger.warning("left out, Babelfish has no grants on types: %s", step.sql)
+            else:
+                yield step
 
     def _carries(self, items: list[dict[str, Any]]) -> bool:
         """Return whether `carry` has something to do, if that can be learnt for less than it costs."""
@@ -294,24 +311,26 @@ class MssqlDatabase:
             return None
         return _offset(step.sql, int(rows[-1][1]), 0)
 
-    def _raise(
-        self, found: Failures, step: Call | Ddl | None, index: int, position: int | None
-    ) -> None:
+    def _refusal(self, error: pyodbc.Error, step: Call | list[Ddl] | None, index: int) -> Exception:
+        """Undo the unit and return what to raise: ``step`` was refused, or, without one, its begin or commit."""
+        ddl = step[0] if isinstance(step, list) and len(step) == 1 else None
+        position = self._position(ddl, failures(error)) if ddl else None
+        found = self._ended(error)
         if any(failure.number == STALE for failure in found.all):
-            raise StalePlanError(found.message) from None
+            return StalePlanError(found.message)
         if found.lost:
-            raise DatabaseError(_LOST, hint=_AGAIN, sqlstate=found.sqlstate) from None
-        if isinstance(step, Ddl):
+            return DatabaseError(_LOST, hint=_AGAIN, sqlstate=found.sqlstate)
+        if ddl:
             translated: DatabaseError = DdlError(
-                self._target.masked(found.plain), step=step, unit=index, position=position,
+                self._target.masked(found.plain), step=ddl, unit=index, position=position,
                 hint=found.hint, sqlstate=found.sqlstate,
             )  # fmt: skip
+        elif isinstance(step, list) and not found.busy:
+            return _UnclearError()
         else:
-            what = "the transaction" if step is None else f"the registry's {step.query!r}"
+            what = f"the registry's {step.query!r}" if isinstance(step, Call) else "the transaction"
             translated = self._translated(found, f"{what} failed")
-        if found.busy:
-            raise _BusyError(translated) from None
-        raise translated from None
+        return _BusyError(translated) if found.busy else translated
 
     def _send(self, batch: str) -> list[Row]:
         """Send a batch as it is and return the rows of its last result."""
@@ -367,6 +386,10 @@ class _BusyError(Exception):
         self.error = error
 
 
+class _UnclearError(Exception):
+    """One of several statements in a batch was refused; which one, only another attempt tells."""
+
+
 def _pause(attempt: int) -> None:
     time.sleep(min(5.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.5))
 
@@ -403,14 +426,6 @@ def _offset(text: str, line: int, column: int) -> int | None:
         return None
     before = sum(len(one) for one in lines[: line - 1])
     return before + min(column, max(0, len(lines[line - 1]) - 1))
-
-
-def _batches(sql: str, flavour: str) -> Iterator[str]:
-    """Yield the batches of one of our own upgrades that are meant for a server."""
-    for batch in re.split(r"(?m)^GO[ \t]*$", sql):
-        only = re.search(r"(?m)^-- only: (\w+)$", batch)
-        if batch.strip() and (only is None or only[1] == flavour):
-            yield batch.strip().removesuffix(";")
 
 
 def _queries(flavour: str) -> dict[str, str]:

@@ -185,7 +185,7 @@ def _batch(
         for index, (text, role) in enumerate(version.definition):
             size += len(text)
             subjects.append(Subject(version, index))
-            step = Ddl(text, len(subjects) - 1)
+            step = Ddl(text, len(subjects) - 1, role == SETTING)
             if role == AFTER:
                 later.append(step)
             else:

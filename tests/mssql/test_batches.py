@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from procver import registry
-from procver.dialects import Call, Ddl, DdlError, Unit, mssql
+from procver.dialects import Call, Ddl, DdlError, Unit, mssql, mssql_batches
 from procver.dialects.mssql import MssqlDatabase, pyodbc
 from procver.dialects.mssql_server import Server
 from procver.dialects.odbc import Target
@@ -94,6 +94,11 @@ def run(wire: Wire, units: Iterable[Unit]) -> list[int]:
     return list(database(wire).run(7, 40, units))
 
 
+def together(*statements: str) -> str:
+    """Return the batch in which statements travel together."""
+    return "\n".join("EXEC(N'" + text.replace("'", "''") + "')" for text in statements)
+
+
 def test_a_unit_is_one_transaction_that_holds_the_project() -> None:
     wire = Wire()
     versions = [
@@ -105,7 +110,7 @@ def test_a_unit_is_one_transaction_that_holds_the_project() -> None:
     ]  # fmt: skip
     assert run(wire, writing.creation(7, versions, [])) == [0]
     assert wire.sent == [
-        BEGIN.format(40), TYPE, VIEW, "carry", "GRANT SELECT ON dbo.vThings_1 TO app", "describe", "add_versions",
+        BEGIN.format(40), together(TYPE, VIEW), "carry", "GRANT SELECT ON dbo.vThings_1 TO app", "describe", "add_versions",
         "log", COMMIT,
     ]  # fmt: skip
     carried, described, added, _ = wire.arguments
@@ -119,10 +124,11 @@ def test_what_is_restored_takes_its_grants_after_what_its_source_says() -> None:
     back = {"given": [{"own": None, "acl": [], "properties": []}], "wholly": True}
     restored = version("vThings", "view", VIEW, privileges=back, after=(says,))
     like = {"like": {"schema": "dbo", "leaf": "vMore_1", "kind": "view"}}
-    fresh = version("vMore", "view", "CREATE VIEW dbo.vMore_2 AS SELECT 1 AS x", privileges=like)
+    more = "CREATE VIEW dbo.vMore_2 AS SELECT 1 AS x"
+    fresh = version("vMore", "view", more, privileges=like)
     assert run(wire, writing.creation(7, [restored, fresh], [])) == [0]
     assert wire.sent == [
-        BEGIN.format(40), VIEW, "CREATE VIEW dbo.vMore_2 AS SELECT 1 AS x", "carry", says, "carry", "describe",
+        BEGIN.format(40), together(VIEW, more), "carry", says, "carry", "describe",
         "add_versions", "log", "log", COMMIT,
     ]  # fmt: skip
     assert [[item["target"]["leaf"] for item in sent] for sent in wire.arguments[:3]] == [
@@ -156,7 +162,8 @@ def test_an_index_is_there_before_what_may_name_it() -> None:
         version("b", "view", "CREATE VIEW dbo.b_1 AS SELECT x FROM dbo.a_1 WITH (NOEXPAND)"),
     ]
     run(wire, writing.creation(7, versions, []))
-    assert wire.sent.index(index) < wire.sent.index(versions[1].definition[0][0])
+    first, second = [(made.definition[0][0]) for made in versions]
+    assert wire.sent.index(together(first, index)) < wire.sent.index(second)
 
 
 def test_babelfish_is_spared_grants_on_types(caplog: pytest.LogCaptureFixture) -> None:
@@ -167,7 +174,8 @@ def test_babelfish_is_spared_grants_on_types(caplog: pytest.LogCaptureFixture) -
         spoken = database(wire)
         spoken.server = spoken.server._replace(babelfish=babelfish)
         list(spoken.run(7, 40, writing.creation(7, [made], [])))
-        assert (grant in wire.sent) is not babelfish
+        assert (together(TYPE, grant) in wire.sent) is not babelfish
+        assert (TYPE in wire.sent) is babelfish
     assert "left out, Babelfish has no grants on types" in caplog.text
 
 
@@ -194,6 +202,84 @@ def test_nothing_is_sent_for_checks_that_t_sql_defers_by_itself() -> None:
     loop = version("a", "procedure", "CREATE PROC dbo.a_1 AS EXEC dbo.a_1")._replace(deferred=True)
     run(wire, writing.creation(7, [loop], []))
     assert wire.sent == [BEGIN.format(40), loop.definition[0][0], "add_versions", "log", COMMIT]
+
+
+def test_batches_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [Ddl(f"CREATE VIEW dbo.v_{n} AS SELECT {n} AS x") for n in range(mssql_batches.MOST + 3)]
+    wire = Wire()
+    run(wire, [Unit(made)])
+    assert wire.sent[1:-1] == [
+        together(*(d.sql for d in made[:-3])),
+        together(*(d.sql for d in made[-3:])),
+    ]
+    monkeypatch.setattr(mssql_batches, "LARGEST", len(made[0].sql) * 2)
+    wire = Wire()
+    run(wire, [Unit(made[:5])])
+    assert wire.sent[1:-1] == [
+        together(*(d.sql for d in made[:2])), together(*(d.sql for d in made[2:4])), made[4].sql,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_what_a_string_would_lose_is_sent_as_it_is(end: str) -> None:
+    art = f"CREATE VIEW dbo.a_1 AS /* \\{end} */ SELECT 1 AS x"
+    others = ["CREATE VIEW dbo.b_1 AS SELECT '\\' AS x", "CREATE VIEW dbo.c_1 AS SELECT 2 AS x"]
+    wire = Wire()
+    run(wire, [Unit([Ddl(others[0]), Ddl(others[1]), Ddl(art), Ddl(others[0]), Ddl(others[1])])])
+    assert wire.sent[1:-1] == [together(*others), art, together(*others)]
+
+
+def test_of_a_batch_that_is_refused_each_statement_is_sent_alone() -> None:
+    good, bad = "CREATE VIEW dbo.a_1 AS SELECT 1 AS x", "CREATE VIEW dbo.b_1 AS\nSELEC 1 AS x"
+    wire = Wire({
+        together(good, bad): [SYNTAX], bad: [SYNTAX], "SELECT @@TRANCOUNT": [[(1, 1)]], PROBE: [[(102, 2)]],
+    })  # fmt: skip
+    with pytest.raises(DdlError, match="Incorrect syntax") as refused:
+        run(wire, [Unit((Ddl(good, 3), Ddl(bad, 4)))])
+    assert refused.value.step == Ddl(bad, 4)
+    assert bad[refused.value.position :].startswith("SELEC")
+    assert wire.sent[:5] == [
+        BEGIN.format(40), together(good, bad), ROLLBACK, BEGIN.format(40), good,
+    ]  # fmt: skip
+    assert wire.sent[5] == bad
+
+
+def test_a_refused_statement_of_the_registry_ends_it() -> None:
+    wire = Wire({mssql._queries("sqlserver")["log"]: [SYNTAX]})
+    views = ["CREATE VIEW dbo.a_1 AS SELECT 1 AS x", "CREATE VIEW dbo.b_1 AS SELECT 1 AS x"]
+    with pytest.raises(DatabaseError, match="the registry's 'log' failed: Incorrect syntax"):
+        run(wire, [Unit([*map(Ddl, views), Call("log", {})])])
+    assert wire.sent == [BEGIN.format(40), together(*views), "log", ROLLBACK]
+
+
+def test_what_fails_only_in_a_batch_is_done_without_it() -> None:
+    views = ["CREATE VIEW dbo.a_1 AS SELECT 1 AS x", "CREATE VIEW dbo.b_1 AS SELECT 1 AS x"]
+    wire = Wire({together(*views): [SYNTAX]})
+    assert run(wire, [Unit([Ddl(text) for text in views])]) == [0]
+    assert wire.sent == [
+        BEGIN.format(40), together(*views), ROLLBACK, BEGIN.format(40), *views, COMMIT,
+    ]  # fmt: skip
+
+
+def test_the_last_attempt_tells_what_the_lock_stood_in_the_way_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mssql, "_pause", lambda attempt: None)
+    drops = ["DROP VIEW [dbo].[a_1]", "DROP VIEW [dbo].[b_1]"]
+    wire = Wire({together(*drops): [LOCKED, LOCKED], drops[1]: [LOCKED]})
+    units = [Unit([Ddl(text, number) for number, text in enumerate(drops)])]
+    with pytest.raises(DdlError, match="Lock request time out") as refused:
+        list(database(wire).run(7, 40, units, tries=3))
+    assert refused.value.step.subject == 1
+    assert wire.sent.count(together(*drops)) == 2
+
+
+def test_without_patience_a_lock_ends_the_batch_at_once() -> None:
+    drops = ["DROP VIEW [dbo].[a_1]", "DROP VIEW [dbo].[b_1]"]
+    wire = Wire({together(*drops): [LOCKED]})
+    with pytest.raises(DatabaseError, match="Lock request time out"):
+        run(wire, [Unit([Ddl(text) for text in drops], patient=False)])
+    assert wire.sent[1:] == [together(*drops), ROLLBACK]
 
 
 def test_a_unit_that_met_a_lock_is_sent_again_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,11 +346,12 @@ def test_an_interruption_rolls_back() -> None:
 
     def steps() -> Iterable[Ddl]:
         yield Ddl("CREATE PROC x")
+        yield Call("log", {})
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(wire, [Unit(steps())])
-    assert wire.sent == [BEGIN.format(40), "CREATE PROC x", ROLLBACK]
+    assert wire.sent == [BEGIN.format(40), "CREATE PROC x", "log", ROLLBACK]
 
 
 def test_a_read_holds_the_projects_row_until_all_is_read() -> None:
