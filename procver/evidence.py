@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from procver.dialects import Call, Database
 from procver.known import KnownVersion, ago
+from procver.mentions import mentions
 
 
 class Evidence(NamedTuple):
@@ -73,25 +74,37 @@ def evidence_against(
         DatabaseError: the registry or the catalog cannot be read.
     """
     versions = list(versions)
-    depends, unknown = dependents(database, [version.id for version in versions])
+    depends, unknown = dependents(database, versions)
     calls, remarks = _calls(database, project, versions, now)
     return Evidence({**depends, **calls}, unknown, remarks)
 
 
-def dependents(database: Database, ids: list[int]) -> tuple[dict[int, str], tuple[str, ...]]:
+def dependents(
+    database: Database, versions: Iterable[KnownVersion]
+) -> tuple[dict[int, str], tuple[str, ...]]:
     """Return what depends on versions, by id, and what could not be known: objects that procver does not manage.
+
+    What the catalog tracks counts, and what names a version in its text: no catalog tracks what is in the body of a function
+    in plpgsql, or in dynamic SQL.
 
     Raises:
         DatabaseError: the registry or the catalog cannot be read.
     """
-    found: dict[int, list[str]] = {}
+    leaves = {version.id: version.name.leaf for version in versions}
+    if not leaves:
+        return {}, ()
+    ids = {"ids": list(leaves)}
+    tracked, texts = database.read(Call("dependents", ids), Call("texts", ids))
+    found: dict[int, set[str]] = {}
     unknown: list[str] = []
-    if ids:
-        for version_id, what in database.read(Call("dependents", {"ids": ids}))[0]:
-            if version_id is None:
-                unknown.append(what)
-            else:
-                found.setdefault(version_id, []).append(what)
+    for version_id, what in tracked:
+        if version_id is None:
+            unknown.append(what)
+        else:
+            found.setdefault(version_id, set()).add(what)
+    for version_id, what in mentions(((what, text) for what, text in texts), leaves):
+        if what not in found.get(version_id, ()):
+            found.setdefault(version_id, set()).add(f"{what} (by name, in its text)")
     against = {
         version_id: f"{', '.join(sorted(names)[:3])} depends on it and is none of this project's versions"
         for version_id, names in found.items()

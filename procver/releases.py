@@ -321,7 +321,7 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
         present = [v for v in mine if v.state != DROPPED]
         order = drop_order(known, [v.id for v in present])
         what = "what no release uses" if name is None else f"release {name}"
-        holders, _ = dependents(database, order)
+        holders, _ = dependents(database, [known.by_id[version] for version in order])
         for version in order:
             if version in holders:  # not every server refuses to drop what others stand on
                 raise ConflictError(

@@ -79,6 +79,20 @@ def test_what_nobody_manages_keeps_what_it_stands_on(replaced: World) -> None:
     assert replaced.json("gc", "--apply")["dropped"] == 1
 
 
+def test_a_name_in_a_text_that_no_catalog_tracks_keeps_the_version(replaced: World) -> None:
+    replaced.hide("app.nightly", "app.things_1")
+    done = replaced.json("gc", "--apply")
+    assert {d["physical"] for d in done["drop"]} == {"app.find_things_1", "app.count_things_1"}
+    (kept,) = [k["because"] for k in done["keep"] if k["physical"] == "app.things_1"]
+    assert "app.nightly" in kept[0]
+    assert "(by name, in its text)" in kept[0]
+    assert "app.nightly" in replaced.run("why", "app.things_1").output
+    replaced.drop("app.nightly")
+    replaced.hide("app.nightly", "app.things_12, app.app_things_1, things_1a")
+    replaced.run("gc", "--apply")
+    assert replaced.json("gc", "--apply")["dropped"] == 1
+
+
 # ---- what it says ------------------------------------------------------------------------------
 
 

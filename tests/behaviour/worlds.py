@@ -207,6 +207,10 @@ class World(Workshop):
         """Drop objects by hand, each with what stands on it in the way that the dialect has."""
         raise NotImplementedError
 
+    def hide(self, name: str, view: str) -> None:
+        """Make by hand a routine that reads a view in a way which no catalog tracks."""
+        raise NotImplementedError
+
     def hang_up(self) -> None:
         """Terminate all others' connections to the database."""
         raise NotImplementedError
@@ -347,6 +351,10 @@ class PostgresqlWorld(World):
                 "SELECT CASE WHEN to_regclass(?) IS NULL THEN 'FUNCTION' ELSE 'VIEW' END", name
             )
             self.sql(f"DROP {kind} {name} CASCADE")
+
+    def hide(self, name: str, view: str) -> None:
+        body = f"BEGIN RETURN (SELECT count(*) FROM {view}); END"
+        self.sql(f"CREATE FUNCTION {name}() RETURNS bigint LANGUAGE plpgsql AS $${body}$$")
 
     def hang_up(self) -> None:
         self.sql(
@@ -546,6 +554,9 @@ class MssqlWorld(World):
         for name in names:
             kind = "VIEW" if name.startswith("app.things") else "PROCEDURE"
             self.sql(f"DROP {kind} {name}")
+
+    def hide(self, name: str, view: str) -> None:
+        self.sql(f"CREATE PROCEDURE {name} AS EXEC(N'SELECT COUNT(*) FROM {view.upper()}')")
 
     def hang_up(self) -> None:
         sessions = self.sql(

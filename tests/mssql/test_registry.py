@@ -310,6 +310,34 @@ def test_what_depends_on_a_version_is_named(
     assert evidence.unknown == ()
 
 
+@pytest.mark.parametrize("column", ["CHECK (n < dbo.fnCount_1())", "DEFAULT dbo.fnCount_1()"])
+def test_a_table_that_calls_a_version_is_named(
+    place: Place, database: MssqlDatabase, known: Read, column: str
+) -> None:
+    publish(database, known(), things())
+    place.sql(f"CREATE TABLE dbo.guarded (n int {column})")
+    evidence = evidence_against(database, "shop", known().by_id.values(), known().now)
+    named = {known().by_id[v].label: why for v, why in evidence.against.items()}
+    assert set(named) == {"dbo.fnCount"}
+    assert "guarded" in named["dbo.fnCount"]
+
+
+def test_a_trigger_of_the_database_is_named(
+    place: Place, database: MssqlDatabase, known: Read
+) -> None:
+    if database.server.babelfish:
+        pytest.skip("Babelfish has no triggers of a database")
+    publish(database, known(), things())
+    place.sql("CREATE TRIGGER noticed ON DATABASE FOR CREATE_TABLE AS EXEC dbo.spFind_1 @id = 1")
+    try:
+        evidence = evidence_against(database, "shop", known().by_id.values(), known().now)
+    finally:
+        place.sql("DROP TRIGGER noticed ON DATABASE")
+    named = {known().by_id[v].label: why for v, why in evidence.against.items()}
+    assert named.keys() == {"dbo.spFind"}
+    assert "database trigger noticed" in named["dbo.spFind"]
+
+
 def test_a_version_of_another_project_is_somebody_elses(
     place: Place, database: MssqlDatabase, known: Read
 ) -> None:

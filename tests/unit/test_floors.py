@@ -22,6 +22,7 @@ ROWS = [
     ["contract"],
     ["known"],
     ["instances"],
+    ["mentions"],
     ["plan"],
     ["marking"],
     ["decision"],

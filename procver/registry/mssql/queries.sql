@@ -133,8 +133,8 @@ WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 ORDER BY q.id, q.place
 
 -- name: dependents (sqlserver)
--- What in the database holds on to a version and is no version of the same project: by the catalog, and by the text of every
--- module, dynamic SQL included. A row without an id says what could not be known.
+-- What in the database holds on to a version and is no version of the same project, by the catalog. A row without an id says
+-- what could not be known.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY);
@@ -145,28 +145,21 @@ WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
                        WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))
   AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL;
 DECLARE @target TABLE (id bigint NOT NULL PRIMARY KEY, class tinyint NOT NULL, major_id int NOT NULL,
-                       [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL,
-                       pattern nvarchar(600) COLLATE Latin1_General_100_BIN2 NOT NULL, made nvarchar(max) NULL);
+                       [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, made nvarchar(max) NULL);
 INSERT @target
 SELECT v.id, CASE v.kind WHEN 'table_type' THEN 6 ELSE 1 END, q.id, v.[schema], v.leaf,
-       N'%[^a-z0-9_@$#]' + REPLACE(REPLACE(REPLACE(LOWER(v.leaf), N'[', N'[[]'), N'_', N'[_]'), N'%', N'[%]')
-       + N'[^a-z0-9_@$#]%', CASE v.kind WHEN 'view' THEN LOWER(v.definition) END
+       CASE v.kind WHEN 'view' THEN LOWER(v.definition) END
 FROM procver.version v
 CROSS APPLY (SELECT CASE v.kind WHEN 'table_type' THEN TYPE_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
                          ELSE OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) END AS id) q
 WHERE q.id IS NOT NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e);
-DECLARE @text TABLE (object_id int NOT NULL, words nvarchar(max) COLLATE Latin1_General_100_BIN2 NOT NULL);
-INSERT @text
-SELECT m.object_id, N' ' + LOWER(m.definition) + N' '
-FROM sys.sql_modules m
-WHERE m.definition IS NOT NULL AND m.object_id NOT IN (SELECT object_id FROM @managed);
-WITH user_of (id, object_id, how) AS (
-    SELECT t.id, d.referencing_id, N''
+WITH user_of (id, object_id) AS (
+    SELECT t.id, d.referencing_id
     FROM @target t
     JOIN sys.sql_expression_dependencies d ON d.referenced_class = t.class AND d.referenced_id = t.major_id
     WHERE d.referencing_class = 1
     UNION
-    SELECT t.id, d.referencing_id, N''
+    SELECT t.id, d.referencing_id
     FROM @target t
     JOIN sys.sql_expression_dependencies d
       ON d.referenced_entity_name COLLATE DATABASE_DEFAULT = t.leaf COLLATE DATABASE_DEFAULT
@@ -174,22 +167,18 @@ WITH user_of (id, object_id, how) AS (
       AND COALESCE(d.referenced_database_name, DB_NAME()) COLLATE DATABASE_DEFAULT = DB_NAME() COLLATE DATABASE_DEFAULT
       AND COALESCE(d.referenced_schema_name, t.[schema]) COLLATE DATABASE_DEFAULT = t.[schema] COLLATE DATABASE_DEFAULT
     UNION
-    SELECT t.id, a.object_id, N''
+    SELECT t.id, a.object_id
     FROM @target t JOIN sys.parameters a ON t.class = 6 AND a.user_type_id = t.major_id
     UNION
-    SELECT t.id, s.object_id, N''
+    SELECT t.id, s.object_id
     FROM @target t JOIN sys.synonyms s ON t.class = 1 AND OBJECT_ID(s.base_object_name) = t.major_id
     UNION
-    SELECT t.id, q.object_id, N''
+    SELECT t.id, q.object_id
     FROM @target t JOIN sys.service_queues q ON t.class = 1 AND OBJECT_ID(q.activation_procedure) = t.major_id
-    UNION
-    SELECT t.id, m.object_id, N' (by name, in its text)'
-    FROM @target t
-    JOIN @text m ON CHARINDEX(LOWER(t.leaf) COLLATE Latin1_General_100_BIN2, m.words) > 0 AND m.words LIKE t.pattern
 )
 SELECT u.id, LOWER(REPLACE(o.type_desc, '_', ' ')) COLLATE DATABASE_DEFAULT + N' '
              + COALESCE(SCHEMA_NAME(o.schema_id) COLLATE DATABASE_DEFAULT + N'.', N'') + o.name COLLATE DATABASE_DEFAULT
-             + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N'') + MIN(u.how)
+             + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N'')
 FROM user_of u
 JOIN @target t ON t.id = u.id
 JOIN sys.objects o ON o.object_id = u.object_id
@@ -197,40 +186,74 @@ WHERE o.object_id NOT IN (SELECT object_id FROM @managed)
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
   AND NOT (t.class = 1 AND (o.object_id = t.major_id
                             OR (o.parent_object_id = t.major_id AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, COALESCE(t.made, N'')) > 0)))
-GROUP BY u.id, o.type_desc, o.schema_id, o.name, o.parent_object_id
 UNION ALL
 SELECT NULL, N'this login may not see all of the database: VIEW DEFINITION on it is missing'
 WHERE COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINITION'), 0) = 0
 
 -- name: dependents (babelfish)
--- The same on Babelfish, which keeps no sys.sql_expression_dependencies: by the text of every module alone. What its
--- PostgreSQL tracks besides (a view that reads a view), it refuses to drop.
+-- Babelfish keeps no sys.sql_expression_dependencies. What its PostgreSQL tracks (a view that reads a view), it refuses to drop.
+
+-- name: texts (sqlserver)
+-- What has a text and is neither a version of the same projects nor a trigger that the source of one made on it: dynamic SQL is
+-- in there. A trigger of the database is no object.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-DECLARE @target TABLE (id bigint NOT NULL PRIMARY KEY, object_id int NULL, leaf nvarchar(128) NOT NULL, made nvarchar(max) NULL);
-INSERT @target
-SELECT v.id, OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)), v.leaf, CASE v.kind WHEN 'view' THEN LOWER(v.definition) END
-FROM procver.version v
-WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e);
-DECLARE @text TABLE (object_id int NOT NULL, words nvarchar(max) COLLATE Latin1_General_100_BIN2 NOT NULL);
-INSERT @text
-SELECT m.object_id, N' ' + LOWER(m.definition) + N' '
+DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY, made nvarchar(max) NULL);
+INSERT @managed
+SELECT q.object_id, MAX(q.made)
+FROM (SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) AS object_id,
+             CASE v.kind WHEN 'view' THEN LOWER(v.definition) END AS made
+      FROM procver.version v
+      WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
+        AND v.project_id IN (SELECT m.project_id FROM procver.version m
+                             WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))) q
+WHERE q.object_id IS NOT NULL
+GROUP BY q.object_id;
+SELECT LOWER(REPLACE(o.type_desc, N'_', N' ')) COLLATE DATABASE_DEFAULT + N' '
+       + COALESCE(SCHEMA_NAME(o.schema_id) COLLATE DATABASE_DEFAULT + N'.', N'') + o.name COLLATE DATABASE_DEFAULT
+       + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N''), m.definition
 FROM sys.sql_modules m
-WHERE m.definition IS NOT NULL AND m.object_id NOT IN (
-    SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) FROM procver.version v
-    WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
-      AND v.project_id IN (SELECT p.project_id FROM procver.version p
-                           WHERE p.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))
-      AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL);
-SELECT t.id, LOWER(REPLACE(o.type_desc, '_', ' ')) + N' ' + COALESCE(SCHEMA_NAME(o.schema_id) + N'.', N'') + o.name
-             + N' (by name, in its text)'
-FROM @target t
-JOIN @text m ON CHARINDEX(LOWER(t.leaf) COLLATE Latin1_General_100_BIN2, m.words) > 0
 JOIN sys.objects o ON o.object_id = m.object_id
-WHERE m.words LIKE N'%[^a-z0-9_@$#]' + REPLACE(REPLACE(REPLACE(LOWER(t.leaf), N'[', N'[[]'), N'_', N'[_]'), N'%', N'[%]')
-                   + N'[^a-z0-9_@$#]%'
-  AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver'
-  AND NOT (o.parent_object_id = COALESCE(t.object_id, -1) AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, COALESCE(t.made, N'')) > 0)
+WHERE m.definition IS NOT NULL AND m.object_id NOT IN (SELECT object_id FROM @managed)
+  AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
+  AND NOT EXISTS (SELECT 1 FROM @managed m
+                  WHERE m.object_id = o.parent_object_id
+                    AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, m.made COLLATE Latin1_General_100_BIN2) > 0)
+UNION ALL
+SELECT N'database trigger ' + g.name COLLATE DATABASE_DEFAULT, m.definition
+FROM sys.triggers g
+JOIN sys.sql_modules m ON m.object_id = g.object_id
+WHERE g.parent_class = 0 AND g.is_ms_shipped = 0 AND m.definition IS NOT NULL
+
+-- name: texts (babelfish)
+-- The same, and the checks, defaults and computed columns of tables, which no catalog tracks there.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY, made nvarchar(max) NULL);
+INSERT @managed
+SELECT q.object_id, MAX(q.made)
+FROM (SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) AS object_id,
+             CASE v.kind WHEN 'view' THEN LOWER(v.definition) END AS made
+      FROM procver.version v
+      WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
+        AND v.project_id IN (SELECT m.project_id FROM procver.version m
+                             WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))) q
+WHERE q.object_id IS NOT NULL
+GROUP BY q.object_id;
+SELECT LOWER(REPLACE(o.type_desc, N'_', N' ')) COLLATE DATABASE_DEFAULT + N' '
+       + COALESCE(SCHEMA_NAME(o.schema_id) COLLATE DATABASE_DEFAULT + N'.', N'') + o.name COLLATE DATABASE_DEFAULT
+       + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N''), x.text
+FROM (SELECT object_id, definition AS text FROM sys.sql_modules
+      UNION ALL
+      SELECT conrelid, pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint WHERE contype = 'c'
+      UNION ALL
+      SELECT adrelid, pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef) x
+JOIN sys.objects o ON o.object_id = x.object_id
+WHERE x.text IS NOT NULL AND x.object_id NOT IN (SELECT object_id FROM @managed)
+  AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
+  AND NOT EXISTS (SELECT 1 FROM @managed m
+                  WHERE m.object_id = o.parent_object_id
+                    AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, m.made COLLATE Latin1_General_100_BIN2) > 0)
 
 -- name: usage, sample (sqlserver)
 -- When versions were called, by the server's statistics of now and earlier samples; asked without ids, these become a sample. A row
