@@ -343,10 +343,10 @@ CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN 
                             WHEN a.name IS NOT NULL
                             THEN N',"PARAMETER","' + STRING_ESCAPE(a.name, 'json') COLLATE DATABASE_DEFAULT + N'"' END,
                        N']') AS nvarchar(max)), N',') WITHIN GROUP (ORDER BY e.class, e.minor_id, e.name)
-            FROM sys.extended_properties e
+            FROM (VALUES (p.class), (CASE p.class WHEN 1 THEN 2 END)) x (class)  -- an OR would read all properties for each object
+            JOIN sys.extended_properties e ON e.class = x.class AND e.major_id = p.major_id
             LEFT JOIN sys.columns c ON e.class = 1 AND e.minor_id > 0 AND c.object_id = e.major_id AND c.column_id = e.minor_id
-            LEFT JOIN sys.parameters a ON e.class = 2 AND a.object_id = e.major_id AND a.parameter_id = e.minor_id
-            WHERE e.major_id = p.major_id AND (e.class = p.class OR (e.class = 2 AND p.class = 1))),
+            LEFT JOIN sys.parameters a ON e.class = 2 AND a.object_id = e.major_id AND a.parameter_id = e.minor_id),
         N']}]') AS nvarchar(max)) AS privileges
     FROM procver.parts(@work) p
 );
