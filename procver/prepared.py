@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any
@@ -16,6 +17,8 @@ from procver.project.config import Config
 from procver.project.sources import Source
 from procver.project.workspace import Project
 from procver.registry.writing import NewVersion
+
+_logger = logging.getLogger(__name__)
 
 
 class Prepared:
@@ -91,6 +94,12 @@ def _again(
             f"the registry's text of {version.physical} is not what was published",
             hint="somebody changed procver.version by hand: bring that row back from a backup of the database",
         )
+    for part in privileges or ():
+        for how in part.get("signed", ()):
+            _logger.warning(
+                "%s was signed when it was dropped, and comes back without its signature: %s",
+                version.physical, how.replace("{name}", version.physical),
+            )  # fmt: skip
     needs = (known.by_id[need] for need in known.requires.get(version.id, ()))
     return NewVersion(
         version.label, version.kind, version.number, version.fingerprint, version.shape,

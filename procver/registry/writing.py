@@ -305,8 +305,9 @@ def spared_for(project_id: int, versions: Sequence[KnownVersion], release: str) 
 
 
 def keep_privileges(versions: Sequence[KnownVersion]) -> Unit:
-    """Return the unit that keeps what is granted on versions that are about to be dropped."""
-    return Unit((Call("keep_privileges", {"ids": [version.id for version in versions]}),))
+    """Return the unit that keeps what is granted on versions that are about to be dropped, and how they are signed."""
+    ids = {"ids": [version.id for version in versions]}
+    return Unit((Call("keep_privileges", ids), Call("keep_signatures", ids)))
 
 
 class Goner(NamedTuple):

@@ -41,10 +41,12 @@ def pretended(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     asked = mssql._queries
 
     def queries(flavour: str) -> dict[str, str]:
-        text = asked("sqlserver")["signatures"]
-        for view in ("crypt_properties", "certificates"):
-            text = text.replace(f"sys.{view}", f"dbo.{view}")
-        return {**asked(flavour), "signatures": text}
+        found = asked(flavour)
+        for name in ("signatures", "keep_signatures"):
+            found[name] = asked("sqlserver")[name]
+            for view in ("crypt_properties", "certificates"):
+                found[name] = found[name].replace(f"sys.{view}", f"dbo.{view}")
+        return found
 
     shop.place.sql(
         "CREATE TABLE dbo.crypt_properties (class int, major_id int, thumbprint varbinary(32), crypt_type char(4))"
@@ -79,3 +81,32 @@ def test_babelfish_is_not_asked(shop: Shop) -> None:
     assert shop.json("plan")["remarks"] == []
     if shop.babelfish:
         assert mssql._queries("babelfish")["signatures"] == ""
+
+
+def test_what_was_signed_and_comes_back_is_told(
+    pretended: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    pretended.publish("1")
+    pretended.json("release", "activate", "1")
+    (pretended.root / "sql/spAlone.sql").unlink()
+    pretended.publish("2")
+    pretended.json("release", "activate", "2")
+    pretended.json("release", "retire", "1")
+    pretended.place.sql(
+        "INSERT dbo.crypt_properties (class, major_id, thumbprint, crypt_type)"
+        " VALUES (1, OBJECT_ID(N'dbo.spAlone_1'), 0x01, 'SPVC'), (1, OBJECT_ID(N'dbo.spAlone_1'), 0x02, 'CPVC')"
+    )
+    pretended.json("gc", "--apply")
+    assert pretended.json("gc", "--apply")["dropped"] == 1
+    pretended.json("restore", "dbo.spAlone_1")
+    told = [r.getMessage() for r in caplog.records if "without its signature" in r.getMessage()]
+    assert len(told) == 2
+    assert any(HINT.replace("_2", "_1") in message for message in told)
+    assert any("ADD COUNTER SIGNATURE TO dbo.spAlone_1 BY the same" in message for message in told)
+    assert pretended.json("verify")["findings"] == []
+    caplog.clear()
+    pretended.place.sql("DELETE FROM dbo.crypt_properties")
+    pretended.json("gc", "--apply")
+    pretended.json("gc", "--apply")
+    pretended.json("restore", "dbo.spAlone_1")
+    assert "without its signature" not in caplog.text

@@ -85,7 +85,7 @@ SELECT e.value FROM OPENJSON(@a, '$.roles') e WHERE e.value <> N'public' AND DAT
 -- By what objects are signed: how to sign another one, as text with {name} in it. Needs no registry.
 DECLARE @a nvarchar(max) = ?;
 SELECT x.[schema], x.leaf,
-       N'ADD ' + CASE WHEN s.crypt_type LIKE 'C%' THEN N'COUNTER ' ELSE N'' END + N'SIGNATURE TO {name} BY '
+       N'ADD ' + CASE WHEN LEFT(s.crypt_type, 1) = 'C' THEN N'COUNTER ' ELSE N'' END + N'SIGNATURE TO {name} BY '
        + COALESCE(N'CERTIFICATE ' + QUOTENAME(c.name), N'ASYMMETRIC KEY ' + QUOTENAME(k.name), N'the same certificate or key')
 FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128)) x
 JOIN sys.crypt_properties s ON s.class = 1 AND s.major_id = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.leaf))
@@ -753,6 +753,26 @@ UPDATE v SET privileges = f.privileges
 FROM procver.version v
 JOIN @found f ON f.[schema] = v.[schema] AND f.leaf = v.leaf AND f.kind = v.kind
 WHERE f.privileges IS NOT NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+
+-- name: keep_signatures (sqlserver)
+-- Beside its privileges, how a version is signed that is about to be dropped: no text brings a signature back.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+UPDATE v SET privileges = JSON_MODIFY(v.privileges, '$[0].signed', JSON_QUERY(q.signed))
+FROM procver.version v
+CROSS APPLY (
+    SELECT N'[' + STRING_AGG(N'"' + STRING_ESCAPE(CAST(
+               N'ADD ' + CASE WHEN LEFT(s.crypt_type, 1) = 'C' THEN N'COUNTER ' ELSE N'' END + N'SIGNATURE TO {name} BY '
+               + COALESCE(N'CERTIFICATE ' + QUOTENAME(c.name), N'ASYMMETRIC KEY ' + QUOTENAME(k.name), N'the same certificate or key')
+               AS nvarchar(max)), 'json') + N'"', N',') + N']' AS signed
+    FROM sys.crypt_properties s
+    LEFT JOIN sys.certificates c ON c.thumbprint = s.thumbprint
+    LEFT JOIN sys.asymmetric_keys k ON k.thumbprint = s.thumbprint
+    WHERE s.class = 1 AND s.major_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))) q
+WHERE q.signed IS NOT NULL AND v.privileges IS NOT NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+
+-- name: keep_signatures (babelfish)
+-- Babelfish signs nothing.
 
 -- name: drop_versions
 -- Beside their DROPs, with a line for each in the audit trail.

@@ -370,6 +370,10 @@ FROM procver.looks((
     WHERE x.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e) AND x.quarantined_at IS NULL)) q
 WHERE v.schema = q.schema AND v.leaf = q.leaf AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 
+-- name: keep_signatures
+-- PostgreSQL signs nothing.
+SELECT NULL WHERE $1::text IS NULL
+
 -- name: drop_versions
 -- Beside their DROPs, with a line for each in the audit trail.
 WITH item AS MATERIALIZED (
