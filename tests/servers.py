@@ -65,8 +65,8 @@ def installed_server(binaries: Path) -> Server:
     if os.getuid() == 0:
         import pwd
 
-        user = "postgres"
-        pwd.getpwnam(user)
+        known = {entry.pw_name for entry in pwd.getpwall()}
+        user = "postgres" if "postgres" in known else "nobody"  # it does not run as root
         shutil.chown(place, user)
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
