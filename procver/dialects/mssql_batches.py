@@ -31,16 +31,15 @@ def shared(steps: Iterable[Call | Ddl], *, apart: bool = False) -> Iterator[Call
     group: list[Ddl] = []
     size = 0
     for step in steps:
-        length = len(step.sql) if isinstance(step, Ddl) else LARGEST
-        if group and (len(group) == MOST or size + length > LARGEST):
+        length = len(step.sql) if isinstance(step, Ddl) else 0
+        # A setting would end with the EXEC that it is in.
+        alone = isinstance(step, Call) or apart or step.setting or _CONTINUED.search(step.sql)
+        if group and (alone or len(group) == MOST or size + length > LARGEST):
             yield group
             group, size = [], 0
         if isinstance(step, Call):
             yield step
-        elif apart or step.setting or _CONTINUED.search(step.sql):  # a setting ends with its EXEC
-            if group:
-                yield group
-                group, size = [], 0
+        elif alone:
             yield [step]
         else:
             group.append(step)
