@@ -33,6 +33,16 @@ FREETDS_PLACES = (
 
 _SHAPE = "mssql://user:password@host:1433/database"
 _SECRETS = {"pwd", "password", "accesstoken", "clientkey", "keystoresecret"}
+_ADO = {
+    "data source": "Server",
+    "initial catalog": "Database",
+    "user id": "UID",
+    "user": "UID",
+    "password": "PWD",
+    "integrated security": "Trusted_Connection",
+}
+"""Keywords of ADO.NET that these drivers leave unread: without Database, whatever is the login's own would be taken."""
+
 _PART = re.compile(r"\s*([^=;{}]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|(?!\{)[^;]*?)\s*(?:;|$)")
 _KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*")
 
@@ -164,12 +174,19 @@ def read_target(url: str, installed: Sequence[str]) -> Target:
         installed: what the driver manager knows, ``pyodbc.drivers()``.
 
     Raises:
-        ConfigError: it cannot be read, or no driver was found. What it holds is never shown.
+        ConfigError: it cannot be read, is one of ADO.NET, or no driver was found. What it holds is never shown.
     """
     if url.startswith("mssql://"):
         return _from_url(url, installed)
     parts = _parse(url)
     names = {key.casefold() for key, _ in parts}
+    foreign = [key for key, _ in parts if key.casefold() in _ADO]
+    if foreign:
+        raise ConfigError(
+            f"the target's connection string is one of ADO.NET: no ODBC driver reads {', '.join(foreign)}",
+            hint=f"write {', '.join(f'{_ADO[key.casefold()]} for {key}' for key in foreign)};"
+            f" yes or no for True or False; or {_SHAPE}",
+        )
     if not names & {"driver", "dsn", "filedsn"}:
         parts.insert(0, ("Driver", find_driver(installed).name))
     return _target(parts)
@@ -271,7 +288,7 @@ def _freetds_options(options: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def _target(parts: list[tuple[str, str]]) -> Target:
     text = "".join(f"{key}={_braced(value)};" for key, value in parts)
     secrets = [value for key, value in parts if key.casefold() in _SECRETS and value]
-    database = next((v for k, v in parts if k.casefold() in ("database", "initial catalog")), "")
+    database = next((v for k, v in parts if k.casefold() == "database"), "")
     return Target(text, (*secrets, *(s.replace("}", "}}") for s in secrets)), database)
 
 

@@ -41,6 +41,10 @@ _PLACE = re.compile(r" at line (\d+) and character position (\d+)")
 
 _LOGIN = "check user and password of the target"
 _DATABASE = "create the database first, or correct its name in the target"
+_OPEN = (
+    "create the database first, or correct its name in the target; where it is there, let the login be a user of it:"
+    " CREATE USER ... FOR LOGIN ..."
+)
 _MOMENT = "the server is busy or wakes up: try again in a moment"
 _DRIVER = (
     "leave the driver out of the target, and procver takes the best one installed; or install the one named:"
@@ -77,7 +81,7 @@ HINTS = {
     976: "publish to the primary: this replica cannot be read",
     942: "the database is offline: bring it online, then run the same command again",
     2714: "rename what has this name, or let this login see it (VIEW DEFINITION) if procver made it",
-    4060: _DATABASE,
+    4060: _OPEN,
     5064: "the database is in single-user mode: wait until that session ends, then run the same command again",
     40197: _MOMENT,
     40501: _MOMENT,
@@ -94,6 +98,8 @@ _HINT_WORDS = (
     ("password authentication failed", _LOGIN),
     ("Can't open lib", _DRIVER),
     ("no default driver specified", _DRIVER),
+    ("Invalid value specified for connection string attribute", "an ODBC driver takes yes or no where ADO.NET has True or"
+     " False, Encrypt strict too: encrypt=no"),
     ('database "', _DATABASE),
     ("No credentials were supplied", _KERBEROS),
     ("Cannot generate SSPI context", _KERBEROS),

@@ -24,6 +24,7 @@ NUMBERS = [
     (3732, "42000", "Cannot drop type 'app.wanted_1' because it is being referenced by object 'theirs'.", "what depends on it"),
     (3906, "25000", 'Failed to update database "shop" because the database is read-only.', "publish to the primary"),
     (4060, "42000", 'Cannot open database "shop" requested by the login. The login failed.', "create the database"),
+    (4060, "42000", 'Cannot open database "shop" requested by the login. The login failed.', "CREATE USER"),
     (9002, "42000", "The transaction log for database 'shop' is full", "back up the transaction log"),
     (15151, "42000", "Cannot find the user 'reader', because it does not exist or you do not have permission.", "correct the name"),
     (18456, "28000", "Login failed for user 'ci'.", "user and password"),
@@ -85,6 +86,8 @@ def test_words_of_babelfish(text: str, hint: str) -> None:
          " verify failed:self-signed certificate] (-1) (SQLDriverConnect)", "trustServerCertificate=yes"),
         ("08001", "[08001] [Microsoft][ODBC Driver 18 for SQL Server]Encryption not supported on SQL Server. (0)"
          " (SQLDriverConnect)", "encrypt=no"),
+        ("01S00", "[01S00] [Microsoft][ODBC Driver 18 for SQL Server]Invalid value specified for connection string attribute"
+         " 'TrustServerCertificate' (0) (SQLDriverConnect)", "yes or no where ADO.NET has True"),
     ],
 )  # fmt: skip
 def test_words_of_the_drivers(state: str, text: str, hint: str) -> None:

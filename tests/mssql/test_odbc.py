@@ -140,6 +140,15 @@ def test_what_a_target_means(bare: None, url: str, text: str) -> None:
         ("mssql://u:s3cret@h/d?driver=FreeTDS", "would not check the server's certificate"),
         ("Server=h;PWD=s3cret;what", "after PWD=... no keyword=value"),
         ("Server=h;PWD={s3cret", "cannot be read"),
+        (
+            "Server=h;Initial Catalog=d;UID=u;PWD=s3cret",
+            "ADO.NET: no ODBC driver reads Initial Catalog$",
+        ),
+        (
+            "Data Source=h;Database=d;User Id=u;Password=s3cret",
+            "reads Data Source, User Id, Password$",
+        ),
+        ("Server=h;Database=d;integrated security=True", "reads integrated security$"),
     ],
 )
 def test_what_cannot_be_a_target_is_refused_without_showing_it(
@@ -149,6 +158,14 @@ def test_what_cannot_be_a_target_is_refused_without_showing_it(
         read_target(url, [NEW])
     assert "s3c" not in f"{refused.value} {refused.value.hint}"
     assert refused.value.hint
+
+
+def test_it_says_what_odbc_calls_the_words_of_ado_net(bare: None) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_target("Server=h;Initial Catalog=d;User ID=u;PWD=s3cret", [NEW])
+    assert "write Database for Initial Catalog, UID for User ID; yes or no" in str(
+        refused.value.hint
+    )
 
 
 @pytest.mark.parametrize("url", ["postgresql://h/d?a=b", "embedded:", "mysql://h/d", "shop"])
