@@ -53,7 +53,6 @@ BEGIN
     -- The app reads its mapping and says that it is alive. What it may call, [grants] in procver.toml or the sources say.
     GRANT SELECT ON procver.mapping TO <app>;
     GRANT SELECT ON procver.channel_release TO <app>;
-    GRANT SELECT ON procver.channel_release TO <app>;
     GRANT EXECUTE ON procver.beat TO <app>;
 END;
 GO

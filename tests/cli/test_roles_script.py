@@ -42,6 +42,8 @@ def test_names_are_filled_in(tmp_path: Path, dialect: str, quoted: str) -> None:
     assert found["roles"] == ["shop_publisher", "shop_collector", "shop_app"]
     text = found["script"]
     assert not re.search(r"<[a-z]+>", text), "a name was left open"
+    grants = re.findall(r"(?m)^ *GRANT .*", text)
+    assert len(grants) == len(set(grants)), "a grant is written twice"
     assert "it's \" one" in text.splitlines()[0] or 'it\'s "" one' in text.splitlines()[0]
     for name in ("shop_publisher", "shop_collector", "shop_app", "app", "sales"):
         assert quoted.format(name) in text
