@@ -57,7 +57,7 @@ def refuse(
     if schemas:
         schema = _part(project, schemas[0][0])
         raise DatabaseError(
-            f"schema {schema} does not exist in this database{_more(schemas)}",
+            f"{_source(project, wanted, schemas[0][0])}schema {schema} does not exist in this database{_more(schemas)}",
             hint=f"create it with your migration tool: CREATE SCHEMA {schema}",
         )
     if missing:
@@ -73,6 +73,14 @@ def refuse(
         for schema, leaf, how in signed
         for note in _unsigned(project, models[Name(schema, leaf)], how)
     )
+
+
+def _source(project: Project, wanted: dict[Name, Create], schema: str) -> str:
+    """Return the first source that puts something into a schema, as a message begins; nothing for what has no source."""
+    for name, step in wanted.items():
+        if name.schema == schema and step.member is not None:
+            return f"{project.sources.by_name[step.member.name].path}: "
+    return ""
 
 
 def _models(steps: Iterable[Create]) -> dict[Name, Create]:

@@ -108,6 +108,7 @@ _HINT_WORDS = (
     ("permission denied for database", _CREATE),
     ("permission denied", "grant this login what it lacks, or publish with one that has it"),
     ("depend on it", "drop or change what depends on it first"),
+    ('relation "', HINTS[208]),
     ("read-only transaction", "publish to the primary: a standby cannot be written to"),
     ("certificate verify failed", "trust the server's certificate on this machine; or say"
      " trustServerCertificate=yes in the target, if you mean it"),

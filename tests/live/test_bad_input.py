@@ -267,7 +267,7 @@ def test_a_schema_that_is_missing(workshop: Workshop) -> None:
     workshop.write(bad='CREATE VIEW "My ""Schema".bad AS SELECT 1 AS n')
     for words in (("plan",), ("publish", "-r", "1")):
         refused(
-            workshop, *words, code=3, error="database", says=('"My ""Schema" does not exist',),
+            workshop, *words, code=3, error="database", says=('sql/bad.sql: schema "My ""Schema" does not exist',),
             hint=('CREATE SCHEMA "My ""Schema"', "migration tool"),
         )  # fmt: skip
 

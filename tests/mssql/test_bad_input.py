@@ -202,7 +202,7 @@ def test_a_schema_or_a_role_that_is_missing(published: Yard) -> None:
     published.write(bad="CREATE VIEW [My ]]Schema].bad AS SELECT 1 AS n")
     refused(
         published, "publish", "-r", "2", code=3, error="database",
-        says=("[My ]]Schema] does not exist",), hint=("CREATE SCHEMA [My ]]Schema]", "migration tool"),
+        says=("sql/bad.sql: schema [My ]]Schema] does not exist",), hint=("CREATE SCHEMA [My ]]Schema]", "migration tool"),
     )  # fmt: skip
     published.remove("bad")
     published.write(alone=OTHER)

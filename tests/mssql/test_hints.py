@@ -63,6 +63,7 @@ WORDS = [
     ("permission denied for schema shop_app (33557097)", "ALTER on the schema"),
     ("permission denied for database babelfish_db (33557097)", "procver init --roles"),
     ("permission denied for table version (33557097)", "grant this login"),
+    ('relation "shop_dbo.nothing" does not exist (33557097)', "create what it names first"),
     ("cannot drop view things_1 because other objects depend on it (33557097)", "what depends on it"),
 ]  # fmt: skip
 
