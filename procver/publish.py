@@ -64,6 +64,7 @@ def preview(
     """
     if release is not None:
         check_release_name(release)
+        database.check_name(release)
     contract = project.draft(locked=locked)
     known = _known(database, project)
     found = plan(contract, known or _nothing(), release, project.digests)
@@ -94,6 +95,7 @@ def publish(
             run goes on from there.
     """
     check_release_name(release)
+    database.check_name(release)
     started = time.monotonic()
     contract = project.draft(locked=locked)
     first: Plan | None = None

@@ -122,6 +122,13 @@ class Database(Protocol):
             DatabaseError: the server refused.
         """
 
+    def check_name(self, name: str) -> None:
+        """Refuse a name of a project, release or the like that this server's registry could not hold as it is.
+
+        Raises:
+            UsageError: it could not.
+        """
+
     def read(self, *calls: Call) -> list[list[Row]]:
         """Return the rows of each call, all seen in one snapshot, in a constant number of round trips."""
 

@@ -146,6 +146,11 @@ class MssqlDatabase:
             )
         return level
 
+    def check_name(self, name: str) -> None:
+        """See `Database.check_name`."""
+        if self.server.babelfish:
+            babelfish.refuse_escaped({"name": name})
+
     def read(self, *calls: Call) -> list[list[Row]]:
         """See `Database.read`. The snapshot is the project's row, held until the last call was answered."""
         isolation = "SNAPSHOT" if self.server.babelfish else "READ COMMITTED"

@@ -162,6 +162,9 @@ class PostgresqlDatabase:
             )
         return level
 
+    def check_name(self, name: str) -> None:
+        """See `Database.check_name`. The registry holds any text."""
+
     def read(self, *calls: Call) -> list[list[Row]]:
         """See `Database.read`."""
         connection = self._connection

@@ -192,12 +192,13 @@ def test_instances_by_release(left: World) -> None:
 def test_labels_are_escaped(world: World) -> None:
     name = 'shop "new" \\ 1'
     if world.babelfish:  # its JSON functions do not undo escapes
-        world.publish("plain")
         for release in ('r"1', "r\\1"):
-            refused(
-                world, "publish", "-r", release, code=2, error="usage",
-                says=("Babelfish cannot hold the name",), hint=("choose a name without them",),
-            )  # fmt: skip
+            for verb in ("plan", "publish"):
+                refused(
+                    world, verb, "-r", release, code=2, error="usage",
+                    says=("Babelfish cannot hold the name",), hint=("choose a name without them",),
+                )  # fmt: skip
+        world.publish("plain")
         world.run("release", "activate", "plain", "--instance", "web 'x'")
         assert metrics(world)["instances release=plain state=living"] == 1
         return
