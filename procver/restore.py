@@ -9,7 +9,7 @@ from procver.dialects import Database
 from procver.errors import DatabaseError, StalePlanError, UsageError
 from procver.evidence import evidence_against
 from procver.known import Known, KnownVersion
-from procver.marking import mark
+from procver.marking import Marks, mark
 from procver.plan import restoration
 from procver.project.workspace import Project
 from procver.publish import ROUNDS, create, sparing
@@ -75,16 +75,34 @@ def why(project: Project, database: Database, text: str) -> Why:
     """
     known = known_of(project, database)
     version = find_version(project, known, text)
-    marks = mark(known, policy_of(project))
+    policy = policy_of(project)
+    marks = mark(known, policy)
+    if version.usable:
+        marks = mark(known, policy, _evidence(project, database, known, version, marks))
     chains: list[tuple[str, ...]] = []
     for root in marks.direct.get(version.id, ()):
         chains.append((str(root), version.physical))
     needers = [v for v in known.required_by.get(version.id, ()) if v in marks.marked]
     chains += [(*marks.chain(needer, known), version.physical) for needer in needers]
-    if version.usable:
-        evidence = evidence_against(database, project.config.name, [version], known.now)
-        chains += [(what, version.physical) for what in evidence.against.values()]
     return Why(version, bool(chains), tuple(chains))
+
+
+def _evidence(
+    project: Project, database: Database, known: Known, version: KnownVersion, marks: Marks
+) -> dict[int, str]:
+    """Return by version id what in the database keeps a version, or what needs it: as gc would find it."""
+    above = {version.id}
+    stack = [version.id]
+    while stack:
+        for needer in known.required_by.get(stack.pop(), ()):
+            if needer not in above and needer not in marks.marked and known.by_id[needer].usable:
+                above.add(needer)
+                stack.append(needer)
+    candidates = [known.by_id[version_id] for version_id in above]
+    found = evidence_against(database, project.config.name, candidates, known.now)
+    return found.weighed(
+        sorted(above - marks.marked), keep_unknown=project.config.gc.unknown == "keep"
+    )
 
 
 def restore(project: Project, database: Database, text: str) -> tuple[str, ...]:

@@ -102,7 +102,11 @@ def _gc_lines(found: Collection) -> Iterator[str]:
     for keep in found.keep:
         if keep.evidence:
             yield f"  {click.style('kept', fg='green')} {keep.version.physical}: {'; '.join(keep.because)}"
-    reasons = Counter(keep.because[0].split(" -> ")[0] for keep in found.keep if not keep.evidence)
+    held = {reason for keep in found.keep if keep.evidence for reason in keep.because}
+    chains = [keep.because[0].split(" -> ") for keep in found.keep if not keep.evidence]
+    reasons = Counter(
+        chain[chain[0] in held] for chain in chains
+    )  # for the version, not for what holds it
     for reason, count in sorted(reasons.items()):
         yield f"  kept {count} for {reason}"
     done = f"{found.dropped} dropped" if found.applied else f"{len(found.drop)} to drop"

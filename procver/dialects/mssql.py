@@ -44,8 +44,10 @@ LOGIN_TIMEOUT = 10
 _COMMITTED = {"versions", "releases", "instances", "channels", "memberships"}
 """Statements that have no rows for a project of which nothing was committed."""
 
-_ABOUT = {"definitions": "ids", "unmanaged_namesakes": "names", "missing_roles": "roles"}
-"""Statements that have a row for each item of a list at most, by its key: an empty one is not sent."""
+_ABOUT = {
+    "definitions": "ids", "drops": "ids", "unmanaged_namesakes": "names", "missing_roles": "roles",
+}  # fmt: skip
+"""Statements that have rows for the items of a list alone, by its key: an empty one is not sent."""
 
 _ON = "SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON;"
 _ROLLBACK = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; " + _ON
@@ -153,6 +155,8 @@ class MssqlDatabase:
 
     def read(self, *calls: Call) -> list[list[Row]]:
         """See `Database.read`. The snapshot is the project's row, held until the last call was answered."""
+        if not any(map(self._answerable, calls)):
+            return [[] for _ in calls]
         isolation = "SNAPSHOT" if self.server.babelfish else "READ COMMITTED"
         for attempt in range(1, PATIENCE + 1):
             try:
@@ -178,16 +182,18 @@ class MssqlDatabase:
         found: list[list[Row]] = []
         new = False
         for call in calls:
-            query = self._queries[call.query]
-            about = _ABOUT.get(call.query)
-            nothing = not query or (about and not call.argument[about])
-            if nothing or (new and call.query in _COMMITTED):
+            if not self._answerable(call) or (new and call.query in _COMMITTED):
                 found.append([])
                 continue
-            found.append(self._ask(query, call.argument))
+            found.append(self._ask(self._queries[call.query], call.argument))
             if call.query == "project":
                 new = not found[-1] or found[-1][0][3] == 0  # its generation
         return found
+
+    def _answerable(self, call: Call) -> bool:
+        """Return whether a call can have rows at all."""
+        about = _ABOUT.get(call.query)
+        return bool(self._queries[call.query] and (about is None or call.argument[about]))
 
     def note(self, call: Call) -> list[Row]:
         """See `Database.note`."""

@@ -385,6 +385,9 @@ def test_an_empty_list_is_not_sent() -> None:
     ]
     assert database(wire).read(*calls) == [[], []]
     assert wire.sent[1:-1] == ["unmanaged_namesakes"]
+    wire = Wire()
+    assert database(wire).read(calls[0], calls[0]) == [[], []]
+    assert wire.sent == [], "not even a transaction"
 
 
 def test_round_trips_of_a_read_do_not_grow_with_its_rows() -> None:
