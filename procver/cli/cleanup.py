@@ -104,9 +104,8 @@ def _gc_lines(found: Collection) -> Iterator[str]:
             yield f"  {click.style('kept', fg='green')} {keep.version.physical}: {'; '.join(keep.because)}"
     held = {reason for keep in found.keep if keep.evidence for reason in keep.because}
     chains = [keep.because[0].split(" -> ") for keep in found.keep if not keep.evidence]
-    reasons = Counter(
-        chain[chain[0] in held] for chain in chains
-    )  # for the version, not for what holds it
+    # What holds a version was said with that version: what it needs is kept for it.
+    reasons = Counter(chain[1] if chain[0] in held else chain[0] for chain in chains)
     for reason, count in sorted(reasons.items()):
         yield f"  kept {count} for {reason}"
     done = f"{found.dropped} dropped" if found.applied else f"{len(found.drop)} to drop"

@@ -166,17 +166,20 @@ WHERE o.id IS NULL
 -- name: texts
 -- The bodies of routines that are no version of the same projects, nor of an extension: pg_depend knows nothing of them. What is
 -- written as BEGIN ATOMIC, it does.
+WITH asked AS MATERIALIZED (
+    SELECT DISTINCT v.project_id FROM procver.version v
+    WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+), ours AS MATERIALIZED (
+    SELECT v.schema, v.leaf FROM procver.version v
+    WHERE v.state <> 'dropped' AND v.kind IN ('function', 'procedure') AND v.project_id IN (SELECT project_id FROM asked)
+)
 SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::regclass, p.oid, 0), p.prosrc
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-WHERE l.lanname NOT IN ('internal', 'c') AND p.prosqlbody IS NULL
+LEFT JOIN ours o ON o.schema = n.nspname::text AND o.leaf = p.proname::text
+WHERE o.leaf IS NULL AND l.lanname NOT IN ('internal', 'c') AND p.prosqlbody IS NULL
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'procver')
-  AND (n.nspname::text, p.proname::text) NOT IN (
-      SELECT v.schema, v.leaf FROM procver.version v
-      WHERE v.state <> 'dropped' AND v.kind IN ('function', 'procedure')
-        AND v.project_id IN (SELECT a.project_id FROM procver.version a
-                             WHERE a.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                   WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 
