@@ -198,17 +198,15 @@ WHERE COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINIT
 -- in there. A trigger of the database is no object.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY, made nvarchar(max) NULL);
+DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY, id bigint NOT NULL);
 INSERT @managed
-SELECT q.object_id, MAX(q.made)
-FROM (SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) AS object_id,
-             CASE v.kind WHEN 'view' THEN LOWER(v.definition) END AS made
-      FROM procver.version v
-      WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
-        AND v.project_id IN (SELECT m.project_id FROM procver.version m
-                             WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))) q
-WHERE q.object_id IS NOT NULL
-GROUP BY q.object_id;
+SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)), MAX(v.id)
+FROM procver.version v
+WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
+  AND v.project_id IN (SELECT m.project_id FROM procver.version m
+                       WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))
+  AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL
+GROUP BY OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf));
 SELECT LOWER(REPLACE(o.type_desc, N'_', N' ')) COLLATE DATABASE_DEFAULT + N' '
        + COALESCE(SCHEMA_NAME(o.schema_id) COLLATE DATABASE_DEFAULT + N'.', N'') + o.name COLLATE DATABASE_DEFAULT
        + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N''), m.definition
@@ -216,9 +214,9 @@ FROM sys.sql_modules m
 JOIN sys.objects o ON o.object_id = m.object_id
 WHERE m.definition IS NOT NULL AND m.object_id NOT IN (SELECT object_id FROM @managed)
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
-  AND NOT EXISTS (SELECT 1 FROM @managed m
-                  WHERE m.object_id = o.parent_object_id
-                    AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, m.made COLLATE Latin1_General_100_BIN2) > 0)
+  AND NOT EXISTS (SELECT 1 FROM @managed g JOIN procver.version v ON v.id = g.id
+                  WHERE g.object_id = o.parent_object_id AND v.kind = 'view'
+                    AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, LOWER(v.definition) COLLATE Latin1_General_100_BIN2) > 0)
 UNION ALL
 SELECT N'database trigger ' + g.name COLLATE DATABASE_DEFAULT, m.definition
 FROM sys.triggers g
@@ -229,17 +227,15 @@ WHERE g.parent_class = 0 AND g.is_ms_shipped = 0 AND m.definition IS NOT NULL
 -- The same, and the checks, defaults and computed columns of tables, which no catalog tracks there.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY, made nvarchar(max) NULL);
+DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY, id bigint NOT NULL);
 INSERT @managed
-SELECT q.object_id, MAX(q.made)
-FROM (SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) AS object_id,
-             CASE v.kind WHEN 'view' THEN LOWER(v.definition) END AS made
-      FROM procver.version v
-      WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
-        AND v.project_id IN (SELECT m.project_id FROM procver.version m
-                             WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))) q
-WHERE q.object_id IS NOT NULL
-GROUP BY q.object_id;
+SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)), MAX(v.id)
+FROM procver.version v
+WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
+  AND v.project_id IN (SELECT m.project_id FROM procver.version m
+                       WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))
+  AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL
+GROUP BY OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf));
 SELECT LOWER(REPLACE(o.type_desc, N'_', N' ')) COLLATE DATABASE_DEFAULT + N' '
        + COALESCE(SCHEMA_NAME(o.schema_id) COLLATE DATABASE_DEFAULT + N'.', N'') + o.name COLLATE DATABASE_DEFAULT
        + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N''), x.text
@@ -251,9 +247,9 @@ FROM (SELECT object_id, definition AS text FROM sys.sql_modules
 JOIN sys.objects o ON o.object_id = x.object_id
 WHERE x.text IS NOT NULL AND x.object_id NOT IN (SELECT object_id FROM @managed)
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
-  AND NOT EXISTS (SELECT 1 FROM @managed m
-                  WHERE m.object_id = o.parent_object_id
-                    AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, m.made COLLATE Latin1_General_100_BIN2) > 0)
+  AND NOT EXISTS (SELECT 1 FROM @managed g JOIN procver.version v ON v.id = g.id
+                  WHERE g.object_id = o.parent_object_id AND v.kind = 'view'
+                    AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, LOWER(v.definition) COLLATE Latin1_General_100_BIN2) > 0)
 
 -- name: usage, sample (sqlserver)
 -- When versions were called, by the server's statistics of now and earlier samples; asked without ids, these become a sample. A row
