@@ -17,19 +17,27 @@ from procver.project.files import write_atomic
 _CONFIG = """\
 [project]
 name = {name}
-dialect = "postgresql"
+dialect = "{dialect}"
 sources = ["sql"]
-default_schema = "public"
+default_schema = "{schema}"
 map = "procver.map.json"
 
 [targets]
-local = "embedded:"               # PostgreSQL out of a wheel, data under .procver/
-# prod = "${{PROCVER_PROD_URL}}"    # postgresql://user:password@host:5432/database
-
+{targets}
 [gc]
 keep_releases = 2                 # the last retired releases keep their versions
 grace = "7d"                      # condemned for this long before a drop
 idle = "14d"                      # an instance unseen for this long is not live
+"""
+
+_POSTGRESQL_TARGETS = """\
+local = "embedded:"               # PostgreSQL out of a wheel, data under .procver/
+# prod = "${PROCVER_PROD_URL}"    # postgresql://user:password@host:5432/database
+"""
+
+_MSSQL_TARGETS = """\
+local = "${PROCVER_LOCAL_URL}"    # mssql://user:password@host:1433/database, or an ODBC connection string
+# prod = "${PROCVER_PROD_URL}"
 """
 
 _VIEW = """\
@@ -51,9 +59,42 @@ AS $$
 $$;
 """
 
+_MSSQL_VIEW = """\
+-- One object per file, plain SQL, logical names everywhere: procver adds the version.
+CREATE VIEW dbo.greetings AS
+SELECT 'en' AS language, N'Hello' AS greeting
+UNION ALL
+SELECT 'fr', N'Bonjour';
+GO
+"""
+
+_MSSQL_FUNCTION = """\
+-- A change in dbo.greetings makes a new version of this function too, and of nothing else.
+CREATE FUNCTION dbo.greet (@who nvarchar(100), @lang varchar(2)) RETURNS nvarchar(200)
+AS
+BEGIN
+    DECLARE @greeting nvarchar(50);
+    SELECT @greeting = g.greeting FROM dbo.greetings g WHERE g.language = @lang;
+    RETURN @greeting + N', ' + @who + N'!';
+END;
+GO
+"""
+
+_EXAMPLES = {
+    "postgresql": ("public", _POSTGRESQL_TARGETS, _VIEW, _FUNCTION, ""),
+    "mssql": (
+        "dbo", _MSSQL_TARGETS, _MSSQL_VIEW, _MSSQL_FUNCTION, "set PROCVER_LOCAL_URL (see [targets] in procver.toml), then ",
+    ),
+}  # fmt: skip
+"""By dialect: default schema, targets, view, function, and what to do before the first command."""
+
 
 @click.command()
 @command(target=False)
+@click.option(
+    "--dialect", type=click.Choice(list(_EXAMPLES)),
+    help="The database: PostgreSQL, or SQL Server and Babelfish (mssql) [default: postgresql].",
+)  # fmt: skip
 @click.option(
     "--name", metavar="NAME", help="The project's name in the registry [default: the directory's]."
 )
@@ -69,15 +110,15 @@ $$;
     help="With --roles: where to; - for stdout [default: procver-roles.sql].",
 )  # fmt: skip
 def init_command(
-    context: Context, name: str | None, roles: bool, prefix: str | None, output: Path | None
-) -> None:
+    context: Context, dialect: str | None, name: str | None, roles: bool, prefix: str | None, output: Path | None,
+) -> None:  # fmt: skip
     """Write procver.toml, sql/ and a first example; or the script for a project's roles."""
-    if roles and name is None:
+    if roles and name is None and dialect is None:
         _write_roles(context, "procver" if prefix is None else prefix, output)
         return
     if roles or prefix is not None or output is not None:
         raise UsageError(
-            "--prefix and --output go with --roles, --name without it",
+            "--prefix and --output go with --roles, --name and --dialect without it",
             hint="write procver init --name NAME, or procver init --roles --prefix NAME",
         )
     root = context.directory.resolve()
@@ -88,11 +129,16 @@ def init_command(
             f"{name!r} cannot be a project name",
             hint="use 1 to 100 printable characters, no blanks around: letters, digits, - and _ are best",
         )
+    dialect = dialect or "postgresql"
+    schema, targets, view, function, first = _EXAMPLES[dialect]
+    # A JSON string is a TOML string too.
+    quoted = json.dumps(name, ensure_ascii=False)
     files = {
-        # A JSON string is a TOML string too.
-        "procver.toml": _CONFIG.format(name=json.dumps(name, ensure_ascii=False)),
-        "sql/greetings.sql": _VIEW,
-        "sql/greet.sql": _FUNCTION,
+        "procver.toml": _CONFIG.format(
+            name=quoted, dialect=dialect, schema=schema, targets=targets
+        ),
+        "sql/greetings.sql": view,
+        "sql/greet.sql": function,
     }
     there = [path for path in files if (root / path).exists()]
     if there:
@@ -111,7 +157,7 @@ def init_command(
         {"project": name, "files": list(files)},
         [
             *(f"wrote {path}" for path in files),
-            "next: procver lock, then procver publish --release 1",
+            f"next: {first}procver lock, then procver publish --release 1",
         ],
     )
 

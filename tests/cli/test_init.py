@@ -68,3 +68,27 @@ def test_an_ignore_file_is_added_to(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("build/\n")
     init(tmp_path)
     assert (tmp_path / ".gitignore").read_text() == "build/\n.procver/\n"
+
+
+@pytest.mark.parametrize(("dialect", "schema"), [("postgresql", "public"), ("mssql", "dbo")])
+def test_the_example_is_in_the_words_of_its_dialect(
+    tmp_path: Path, dialect: str, schema: str
+) -> None:
+    said = init(tmp_path, "--dialect", dialect).stdout
+    assert ("set PROCVER_LOCAL_URL" in said) == (dialect == "mssql")
+    text = (tmp_path / "procver.toml").read_text("utf-8")
+    assert tomllib.loads(text)["project"]["dialect"] == dialect
+    assert "\n\n\n" not in text
+    found = json.loads(CliRunner().invoke(cli, ["lock", "--json", "-C", str(tmp_path)]).stdout)
+    assert [entry["name"] for entry in found["added"]] == [f"{schema}.greet", f"{schema}.greetings"]
+    assert found["remarks"] == []
+
+
+@pytest.mark.parametrize("words", [("--dialect", "oracle"), ("--roles", "--dialect", "mssql")])
+def test_a_dialect_that_is_none_or_has_nothing_to_do(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = init(tmp_path, *words)
+    assert done.exit_code == 2
+    assert "mssql" in done.stderr or "--dialect without it" in done.stderr
+    assert files(tmp_path) == {}
