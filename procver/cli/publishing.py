@@ -104,13 +104,13 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
     show_default=True,
     help="For the resolver, or constants for an app in this language.",
 )
-@click.option("-o", "--output", "path", metavar="FILE", help="Write here instead of stdout.")
+@click.option("-o", "--output", "path", metavar="FILE", help="Write here instead of stdout (-).")
 def map_(context: Context, release: str, form: str, path: str | None) -> None:
     """Write the mapping of the sources as they are, offline."""
     project = context.project
     check_release_name(release)
     text = _mapping(project.config, release, project.contract(), form)
-    if path is None:
+    if path in (None, "-"):
         click.echo(text, nl=False)
         return
     write_atomic(Path(path), text)

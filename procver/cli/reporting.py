@@ -138,7 +138,7 @@ def status_command(context: Context, format_: str, output: Path | None) -> None:
         lines = list(exposition(found))
     else:
         lines = list(_page(found))
-    if output is None:
+    if output in (None, Path("-")):
         context.output.data(found.as_json(), lines)
         return
     from procver.project.files import write_atomic

@@ -66,6 +66,16 @@ def test_a_mapping_on_stdout_is_nothing_else(workshop: Workshop) -> None:
         else:
             compile(done.stdout, "mapping", "exec")
         assert workshop.run("map", "-r", "1", "--format", form, "--quiet").stdout == done.stdout
+        assert workshop.run("map", "-r", "1", "--format", form, "-o", "-").stdout == done.stdout
+
+
+def test_a_dash_is_stdout_and_no_file(workshop: Workshop) -> None:
+    workshop.publish("1")
+    assert workshop.run("status", "-o", "-").stdout.startswith("project ")
+    assert "procver_" in workshop.run("status", "--format", "prometheus", "-o", "-").stdout
+    assert json.loads(workshop.run("map", "-r", "1", "-o", "-", "--json").stdout)["release"] == "1"
+    assert not (workshop.root / "-").exists()
+    assert not Path("-").exists()
 
 
 def on_a_terminal(workshop: Workshop, *words: str, **environ: str) -> tuple[str, str]:
