@@ -310,6 +310,9 @@ class Paused:
         self._tick()
         return self._database.note(call)
 
+    def check_name(self, name: str) -> None:
+        self._database.check_name(name)
+
     def enter(self, project: str, default_schema: str) -> None:
         self._tick()
         self._database.enter(project, default_schema)
