@@ -205,16 +205,15 @@ def _creation(member: Member, version: KnownVersion | None, known: Known) -> Cre
     previous = known.newest.get(member.label)
     if previous is None:
         return Create(member.label, member.number, member.kind, member.quoted, NEW, (), member)
-    if previous.shape != member.shape:
-        reason: str = CHANGED
-        because: tuple[str, ...] = ()
-    else:
-        reason = DEPENDENCY
+    because: tuple[str, ...] = ()
+    if previous.shape == member.shape:
         needed = {
             (known.by_id[need].label, known.by_id[need].number)
             for need in known.requires.get(previous.id, ())
         }
         because = tuple(sorted({label for label, n in member.requires if (label, n) not in needed}))
+    # A revision, or a requirement taken back, changes neither shape nor what is needed beside.
+    reason = DEPENDENCY if because else CHANGED
     return Create(
         member.label, member.number, member.kind, member.quoted, reason, because, member, None,
         _nearest(member.number, known.history[member.label]),

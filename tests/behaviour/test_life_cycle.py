@@ -53,6 +53,16 @@ def test_comments_and_layout_make_no_version(world: World) -> None:
     assert world.publish("2")["cosmetic"] == ["app.things"]
 
 
+def test_a_revision_is_a_change_of_its_object_and_no_dependency(world: World) -> None:
+    world.publish("1")
+    world.write(
+        things="-- procver: revision 2\nCREATE VIEW app.things AS SELECT t.id, t.name FROM app.thing t\n"
+    )
+    made = {c["physical"]: (c["reason"], c["because"]) for c in world.publish("2")["create"]}
+    assert made["app.things_2"] == ("changed", [])
+    assert made["app.find_things_2"] == ("dependency", ["app.things"])
+
+
 def test_gc_takes_what_only_the_retired_release_used_and_it_comes_back(two: World) -> None:
     both = two.objects()
     assert two.json("gc", "--apply")["condemn"] == []
