@@ -443,6 +443,8 @@ REFUSALS = [
     ('SET QUOTED_IDENTIFIER OFF\nGO\nCREATE PROC "dbo"."x" AS SELECT 1', 3, "CREATE PROC has no name that can be read"),
     ("CREATE OR ALTER VIEW", 1, "CREATE VIEW has no name"),
     ("CREATE PROC db..x AS SELECT 1", 1, "no name that procver takes"),
+    ("CREATE PROC dbo.{Prefix}x AS SELECT 1", 1, "'dbo.{' is no name that procver takes: no name follows its dot"),
+    ("CREATE PROC dbo.", 1, "'dbo.' is no name that procver takes: no name follows its dot"),
     ("CREATE PROC db.dbo.x AS SELECT 1", 1, "no name that procver takes"),
     ("CREATE PROC dbo.[x\ty] AS SELECT 1", 1, "no name that procver takes"),
     ("DECLARE @a int\nCREATE PROC dbo.x AS SELECT 1", 2, "first statement of its batch"),

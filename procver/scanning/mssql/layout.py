@@ -196,15 +196,20 @@ class _Reader:
     def _define(self, unit: Unit, definition: Definition) -> None:
         name = _name(unit.written, definition, self.default_schema)
         refuse_definition(unit, definition)
-        if name is None or unit.folded[definition.after : definition.after + 1] == ["."]:
-            last = definition.name[-1]
+        goes_on = unit.folded[definition.after : definition.after + 1] == ["."]
+        if name is None or goes_on:
+            last = (
+                min(definition.after + 1, len(unit.folded) - 1) if goes_on else definition.name[-1]
+            )
             start, end = unit.span(definition.name[0])[0], unit.span(last)[1]
             raise unit.error(
                 definition.name[0],
-                f"{self.file.text[start:end]!r} is no name that procver takes: it has more than two"
-                " parts, or control characters",
-                "write schema.name",
-            )
+                f"{self.file.text[start:end]!r} is no name that procver takes: "
+                + ("no name follows its dot" if goes_on
+                   else "it has more than two parts, or control characters"),
+                "write schema.name; what another tool fills in goes into [placeholders] of procver.toml"
+                if goes_on else "write schema.name",
+            )  # fmt: skip
         assert definition.kind is not None
         own = Header(name, definition.kind)
         if self.layout is not None:
