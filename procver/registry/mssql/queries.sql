@@ -224,7 +224,8 @@ JOIN sys.sql_modules m ON m.object_id = g.object_id
 WHERE g.parent_class = 0 AND g.is_ms_shipped = 0 AND m.definition IS NOT NULL
 
 -- name: texts (babelfish)
--- The same, and the checks, defaults and computed columns of tables, which no catalog tracks there.
+-- The same, and the checks, defaults and computed columns of tables, which no catalog tracks there. Its PostgreSQL has those of all
+-- databases in one catalog; of a table that others are dropping the definition cannot be told, so it is asked for our own alone.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY, id bigint NOT NULL);
@@ -241,9 +242,10 @@ SELECT LOWER(REPLACE(o.type_desc, N'_', N' ')) COLLATE DATABASE_DEFAULT + N' '
        + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N''), x.text
 FROM (SELECT object_id, definition AS text FROM sys.sql_modules
       UNION ALL
-      SELECT conrelid, pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint WHERE contype = 'c'
+      SELECT conrelid, CASE WHEN contype = 'c' AND OBJECT_NAME(conrelid) IS NOT NULL THEN pg_get_constraintdef(oid) END
+      FROM pg_catalog.pg_constraint
       UNION ALL
-      SELECT adrelid, pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef) x
+      SELECT adrelid, CASE WHEN OBJECT_NAME(adrelid) IS NOT NULL THEN pg_get_expr(adbin, adrelid) END FROM pg_catalog.pg_attrdef) x
 JOIN sys.objects o ON o.object_id = x.object_id
 WHERE x.text IS NOT NULL AND x.object_id NOT IN (SELECT object_id FROM @managed)
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
