@@ -105,11 +105,16 @@ def activate(
         members = known.members(release)
         steps = restoration(members, known)
         if steps and not restore:
+            hint = f"run `procver release activate {quote(name)} --restore` to re-create them"
+            if any(step.known is not None and step.known.state != DROPPED for step in steps):
+                hint += (
+                    "; procver did not drop them all: if they are there, let this login see them"
+                )
             raise ConflictError(
                 f"release {name} needs {len(steps)} version(s) that are gone: "
                 + ", ".join(step.physical for step in steps[:5])
                 + (" ..." if len(steps) > 5 else ""),
-                hint=f"run `procver release activate {quote(name)} --restore` to re-create them",
+                hint=hint,
             )
         closure = known.closure(version.id for version in members)
         spared = [v for v in closure if known.by_id[v].state == CONDEMNED]

@@ -79,6 +79,7 @@ def test_gc_takes_what_only_the_retired_release_used_and_it_comes_back(two: Worl
     assert two.json("verify")["findings"] == []
     refused = two.json("release", "activate", "1", code=4)
     assert "--restore" in refused["error"]["hint"]
+    assert "did not drop them" not in refused["error"]["hint"]
     two.run("release", "activate", "1", "--restore")
     assert two.objects() == both
     assert two.call("app.find_things_1", 2) == OLD
@@ -100,6 +101,8 @@ def test_drift_is_found(world: World) -> None:
         found = {(f["object"], f["rule"]) for f in world.json("verify", code=1)["findings"]}
         assert found == {("app.alone_1", "altered"), ("app.count_things_2", "grant-lost")}
         world.drop("app.count_things_2")
+        refused = world.json("release", "activate", "2", code=4)
+        assert "procver did not drop them all" in refused["error"]["hint"]
         found = {(f["object"], f["rule"]) for f in world.json("verify", code=1)["findings"]}
         assert found == {("app.alone_1", "altered"), ("app.count_things_2", "missing")}
         world.run("restore", "app.count_things_2")
