@@ -260,7 +260,7 @@ class _Reader:
         text = self._filled(decode(data, self.config.encoding))
         if path.endswith(TEMPLATE):
             return self._templates.render(text, path)
-        return text, ()
+        return self.scanner.unwrapped(text, self.config.default_schema), ()
 
 
 def _begin(

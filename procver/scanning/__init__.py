@@ -25,6 +25,9 @@ class Scanner(Protocol):
     revision: int
     """Counts up whenever the same text would be read differently: part of every cache key."""
 
+    def unwrapped(self, text: str, default_schema: str) -> str:
+        """Return the source to be read instead of ``text``: the same lines, without what a tool has wrapped it in."""
+
     def header(self, text: str, default_schema: str) -> Header:
         """Return which object ``text`` defines, reading no further than its name.
 

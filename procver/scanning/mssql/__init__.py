@@ -26,9 +26,15 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 15
+    revision = 16
 
     # What reads sources is loaded when one is read: most commands find all of them in the cache.
+
+    def unwrapped(self, text: str, default_schema: str) -> str:
+        """Return a source whose definition stands in a string as if it were a batch of its own."""
+        from procver.scanning.mssql.wrapped import unwrapped
+
+        return unwrapped(text, default_schema)
 
     def header(self, text: str, default_schema: str) -> Header:
         """Return which object ``text`` defines.

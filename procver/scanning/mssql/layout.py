@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -139,6 +140,22 @@ def read_layout(text: str, default_schema: str) -> Layout:
         return _Reader(File(text), default_schema).read()
     except RecursionError:
         raise too_deep() from None
+
+
+def created_by_text(text: str, default_schema: str) -> list[tuple[Unit, int]]:
+    """Return the strings, as batch and token, that EXEC runs to create something in a file that defines nothing beside."""
+    file = File(text)
+    reader = _Reader(file, default_schema)
+    with suppress(SourceError, RecursionError):
+        if any(_heads(batch) for batch in split(file)):
+            return []
+        reader.read()
+    return reader.stubs
+
+
+def _heads(batch: Batch) -> bool:
+    toks = list(map(fold, batch.written))
+    return read_head(toks, 0, len(toks)) is not None
 
 
 class _Reader:
@@ -368,8 +385,10 @@ class _Reader:
         """Return whether EXEC runs a literal CREATE; remember it."""
         for i in range(leaf.lo + 1, min(leaf.lo + 8, leaf.hi)):
             if is_string(unit.folded[i]):
-                words = string_value(unit.folded[i]).lower().split(None, 2)
-                if len(words) > 2 and words[0] == "create":
+                value = string_value(unit.folded[i])
+                words = value.lower().split(None, 2)
+                toks = list(map(fold, lex(value)))
+                if (len(words) > 2 and words[0] == "create") or read_head(toks, 0, len(toks)):
                     self.stubs.append((unit, i))
                     return True
                 return False

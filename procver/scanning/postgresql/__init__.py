@@ -29,6 +29,10 @@ class PostgresqlScanner:
 
     # What reads sources is loaded when one is read: most commands find all of them in the cache.
 
+    def unwrapped(self, text: str, default_schema: str) -> str:
+        """Return the source as it is."""
+        return text
+
     def header(self, text: str, default_schema: str) -> Header:
         """Return which object ``text`` defines.
 
