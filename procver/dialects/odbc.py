@@ -174,7 +174,7 @@ def read_target(url: str, installed: Sequence[str]) -> Target:
         installed: what the driver manager knows, ``pyodbc.drivers()``.
 
     Raises:
-        ConfigError: it cannot be read, is one of ADO.NET, or no driver was found. What it holds is never shown.
+        ConfigError: it cannot be read, is one of ADO.NET, names no database, or no driver was found. What it holds is never shown.
     """
     if url.startswith("mssql://"):
         return _from_url(url, installed)
@@ -186,6 +186,11 @@ def read_target(url: str, installed: Sequence[str]) -> Target:
             f"the target's connection string is one of ADO.NET: no ODBC driver reads {', '.join(foreign)}",
             hint=f"write {', '.join(f'{_ADO[key.casefold()]} for {key}' for key in foreign)};"
             f" yes or no for True or False; or {_SHAPE}",
+        )
+    if not names & {"database", "dsn", "filedsn", "attachdbfilename"}:
+        raise ConfigError(
+            "the target's connection string names no database, and the login's own may be any",
+            hint="add Database=NAME; to it",
         )
     if not names & {"driver", "dsn", "filedsn"}:
         parts.insert(0, ("Driver", find_driver(installed).name))

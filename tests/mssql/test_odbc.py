@@ -140,6 +140,7 @@ def test_what_a_target_means(bare: None, url: str, text: str) -> None:
         ("mssql://u:s3cret@h/d?driver=FreeTDS", "would not check the server's certificate"),
         ("Server=h;PWD=s3cret;what", "after PWD=... no keyword=value"),
         ("Server=h;PWD={s3cret", "cannot be read"),
+        ("Driver={X};Server=h;UID=u;PWD=s3cret", "names no database"),
         (
             "Server=h;Initial Catalog=d;UID=u;PWD=s3cret",
             "ADO.NET: no ODBC driver reads Initial Catalog$",
