@@ -28,7 +28,9 @@ def why_command(context: Context, version: str) -> None:
     lines = [head, *(f"  {' -> '.join(chain)}" for chain in found.chains)]
     if not found.chains:
         lines.append(
-            "  nothing needs it: gc may collect it" if state != "dropped" else "  nothing needs it"
+            "  nothing needs it: gc may collect it"
+            if state != "dropped"
+            else f"  nothing needs it; `procver restore {found.version.physical}` brings it back"
         )
     context.output.data(found.as_json(), lines)
 

@@ -344,7 +344,7 @@ def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
             if name in kinds:
                 error = SourceError(
                     f"{scanner.label(name)} is defined in {places[name]} already",
-                    hint="keep one of the two files; overloads of a function go into one",
+                    hint="keep one of the two files; PostgreSQL's overloads of a function go into one",
                 )
                 failures.add(error, item.file.path)
             kinds[name] = kind
