@@ -73,6 +73,7 @@ def test_the_definition_is_read_as_a_batch_of_its_own(text: str) -> None:
         "EXEC sp_executesql N'CREATE VIEW dbo.v AS SELECT 1 AS x', N'@a int', 1",
         "EXEC('CREATE VIEW dbo.v AS SELECT 1 AS x')\nGO\nEXEC('CREATE VIEW dbo.w AS SELECT 1 AS x')",
         "SET QUOTED_IDENTIFIER OFF\nEXEC('CREATE VIEW dbo.v AS SELECT 1 AS x')",
+        "EXEC('ALTER VIEW dbo.v AS SELECT 1 AS x')",
         "CREATE PROC dbo.p AS EXEC('CREATE VIEW dbo.v AS SELECT 1 AS x')",
         "EXEC('CREATE VIEW dbo.v AS SELECT 1 AS x",
         "-- EXEC('CREATE VIEW dbo.v AS SELECT 1 AS x')",
@@ -87,3 +88,9 @@ def test_what_is_wrong_in_it_is_told_with_its_line() -> None:
     with pytest.raises(SourceError, match="more than two parts") as refused:
         SCANNER.header(text, "dbo")
     assert refused.value.line == 9
+
+
+def test_a_text_that_alters_something_is_no_stub() -> None:
+    text = "EXEC('ALTER PROC dbo.p AS SELECT 2')\nGO\nCREATE PROC dbo.p AS SELECT 1"
+    with pytest.raises(SourceError, match="a call \\(EXEC\\) is not versioned"):
+        SCANNER.analyse(text, "dbo", Managed({Name("dbo", "p"): Kind.PROCEDURE}, ("dbo",)))

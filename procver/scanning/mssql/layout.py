@@ -385,10 +385,8 @@ class _Reader:
         """Return whether EXEC runs a literal CREATE; remember it."""
         for i in range(leaf.lo + 1, min(leaf.lo + 8, leaf.hi)):
             if is_string(unit.folded[i]):
-                value = string_value(unit.folded[i])
-                words = value.lower().split(None, 2)
-                toks = list(map(fold, lex(value)))
-                if (len(words) > 2 and words[0] == "create") or read_head(toks, 0, len(toks)):
+                words = list(map(fold, lex(string_value(unit.folded[i]))))  # without comments
+                if len(words) > 2 and words[0] == "create":
                     self.stubs.append((unit, i))
                     return True
                 return False

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from procver.scanning.mssql.unit import Unit
 
 _MAYBE = re.compile(
-    r"\bexec(?:ute)?\b[^;']{0,200}'(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:create|alter)\b",
+    r"\bexec(?:ute)?\b[^;']{0,200}'(?:\s|--[^\n]*\n|/\*.*?\*/)*create\b",
     re.IGNORECASE | re.DOTALL,
 )
 
