@@ -94,7 +94,9 @@ def dependents(
     if not leaves:
         return {}, ()
     ids = {"ids": list(leaves)}
-    tracked, texts = database.read(Call("dependents", ids), Call("texts", ids))
+    tracked, *texts = database.read(
+        Call("dependents", ids), Call("texts", ids), Call("table_texts", ids)
+    )
     found: dict[int, set[str]] = {}
     unknown: list[str] = []
     for version_id, what in tracked:
@@ -102,7 +104,9 @@ def dependents(
             unknown.append(what)
         else:
             found.setdefault(version_id, set()).add(what)
-    for version_id, what in mentions(((what, text) for what, text in texts), leaves):
+    for version_id, what in mentions(
+        ((what, text) for rows in texts for what, text in rows), leaves
+    ):
         if what not in found.get(version_id, ()):
             found.setdefault(version_id, set()).add(f"{what} (by name, in its text)")
     against = {

@@ -193,7 +193,7 @@ WHERE COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINIT
 -- name: dependents (babelfish)
 -- Babelfish keeps no sys.sql_expression_dependencies. What its PostgreSQL tracks (a view that reads a view), it refuses to drop.
 
--- name: texts (sqlserver)
+-- name: texts
 -- What has a text and is neither a version of the same projects nor a trigger that the source of one made on it: dynamic SQL is
 -- in there. A trigger of the database is no object.
 DECLARE @a nvarchar(max) = ?;
@@ -223,35 +223,20 @@ FROM sys.triggers g
 JOIN sys.sql_modules m ON m.object_id = g.object_id
 WHERE g.parent_class = 0 AND g.is_ms_shipped = 0 AND m.definition IS NOT NULL
 
--- name: texts (babelfish)
--- The same, and the checks, defaults and computed columns of tables, which no catalog tracks there. Its PostgreSQL has those of all
--- databases in one catalog; of a table that others are dropping the definition cannot be told, so it is asked for our own alone.
+-- name: table_texts (sqlserver)
+-- The catalog tracks them.
+
+-- name: table_texts (babelfish)
+-- The checks, defaults and computed columns of tables, which no catalog tracks there. Its PostgreSQL has those of all databases in
+-- one catalog; of a table that others are dropping the definition cannot be told, so it is asked for our own alone.
 DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY, id bigint NOT NULL);
-INSERT @managed
-SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)), MAX(v.id)
-FROM procver.version v
-WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
-  AND v.project_id IN (SELECT m.project_id FROM procver.version m
-                       WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))
-  AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL
-GROUP BY OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf));
-SELECT LOWER(REPLACE(o.type_desc, N'_', N' ')) COLLATE DATABASE_DEFAULT + N' '
-       + COALESCE(SCHEMA_NAME(o.schema_id) COLLATE DATABASE_DEFAULT + N'.', N'') + o.name COLLATE DATABASE_DEFAULT
-       + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N''), x.text
-FROM (SELECT object_id, definition AS text FROM sys.sql_modules
-      UNION ALL
-      SELECT conrelid, CASE WHEN contype = 'c' AND OBJECT_NAME(conrelid) IS NOT NULL THEN pg_get_constraintdef(oid) END
+SELECT LOWER(REPLACE(type_desc, N'_', N' ')) + N' ' + COALESCE(SCHEMA_NAME(schema_id) + N'.', N'') + name, text
+FROM (SELECT conrelid AS id, CASE WHEN contype = 'c' AND OBJECT_NAME(conrelid) IS NOT NULL THEN pg_get_constraintdef(oid) END AS text
       FROM pg_catalog.pg_constraint
       UNION ALL
-      SELECT adrelid, CASE WHEN OBJECT_NAME(adrelid) IS NOT NULL THEN pg_get_expr(adbin, adrelid) END FROM pg_catalog.pg_attrdef) x
-JOIN sys.objects o ON o.object_id = x.object_id
-WHERE x.text IS NOT NULL AND x.object_id NOT IN (SELECT object_id FROM @managed)
-  AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
-  AND NOT EXISTS (SELECT 1 FROM @managed g JOIN procver.version v ON v.id = g.id
-                  WHERE g.object_id = o.parent_object_id AND v.kind = 'view'
-                    AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, LOWER(v.definition) COLLATE Latin1_General_100_BIN2) > 0)
+      SELECT adrelid, CASE WHEN OBJECT_NAME(adrelid) IS NOT NULL THEN pg_get_expr(adbin, adrelid) END FROM pg_catalog.pg_attrdef) AS x
+JOIN sys.objects ON object_id = id
+WHERE @a IS NOT NULL AND text IS NOT NULL AND COALESCE(SCHEMA_NAME(schema_id), N'') <> N'procver' AND is_ms_shipped = 0
 
 -- name: usage, sample (sqlserver)
 -- When versions were called, by the server's statistics of now and earlier samples; asked without ids, these become a sample. A row

@@ -183,6 +183,10 @@ WHERE o.leaf IS NULL AND l.lanname NOT IN ('internal', 'c') AND p.prosqlbody IS 
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                   WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 
+-- name: table_texts
+-- pg_depend tracks them.
+SELECT NULL, NULL WHERE $1::text IS NULL
+
 -- name: usage
 -- When versions were called, by the server's counters and earlier samples. A row without an id is a remark.
 SELECT c.version_id, c.called_since, c.last_called_at, NULL
