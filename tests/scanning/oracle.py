@@ -327,7 +327,8 @@ class Renamer:
         name = self._find(parts, routine=True)
         if name:
             node["funcname"][-1]["sval"] = self.leaf(name)
-        if parts[-1] in _ROWS and len(args) == 1 and len(parts) == 1:
+        alone = len(args) == 1 or (args and parts[-1] == "row_to_json")  # row_to_json(v, true)
+        if parts[-1] in _ROWS and alone and len(parts) == 1:
             self.whole_row(args[0], scope)
         self.children(node, scope, ("funcname",))
 

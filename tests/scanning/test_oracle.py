@@ -80,6 +80,7 @@ QUERIES = [
     "select a between fn(1) and fn(2), a like fn(3) escape 'x', a at time zone fn(4), not fn(5) from t",
     "select fn(1) a, fn(2) as \"B\", fn(3) as over, fn(4) || fn(5), fn(6) is not null, fn(7) - 1 from t",
     "select row_to_json(v), json_agg(v), count(v), to_jsonb(w), array_agg(x) from v, w, uv x",
+    "select row_to_json(v, true), row_to_json(v, v) from v",
     "select (v).a, (v).*, (app.v.b).c, app.v.*, v.* from app.v",
     "select * from json_table(x, '$' columns (a int path '$', b app.v path '$.b')) j, v where v.a = j.a",
     "select xmlelement(name v, xmlattributes(w.a as v), fn(1)), xmlforest(v.a as fn) from v, w",
