@@ -77,6 +77,11 @@ class Faults(threading.Thread):
         self._stopped.wait(self._dice.uniform(0, STORM))
         self._weather(rough=True)
 
+    @property
+    def struck(self) -> bool:
+        """Whether a backend was terminated and a command killed; connections break by themselves."""
+        return self.terminated.total() > 0 and self._commands.killed.total() > 0
+
     def stop(self) -> None:
         """Let there be peace."""
         self._stopped.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -128,7 +129,15 @@ class Fleet:
 
     def wait_for(self, calls: int) -> None:
         """Wait until so many calls were answered; ends early where all is lost."""
-        while self.calls < calls and not self.hopeless:
+        self.wait_until(lambda: self.calls >= calls)
+
+    def wait_until(self, reached: Callable[[], bool]) -> None:
+        """Wait until something is so, while the calls go on; ends early where all is lost.
+
+        Raises:
+            StuckError: an instance died.
+        """
+        while not (reached() or self.hopeless):
             if self._gone:
                 raise StuckError(f"{', '.join(sorted(self._gone))} died")
             time.sleep(0.05)

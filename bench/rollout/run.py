@@ -37,6 +37,9 @@ TRIES = 25
 TOLD = 5.0
 """Seconds between two lines of progress."""
 
+STRUCK_BY = 60.0
+"""Seconds that calls go on for after the last one that was asked for, at most, until each kind of fault has struck."""
+
 DONE_BY = 120.0
 """Seconds that gc may take to drop what is left in the end."""
 
@@ -175,7 +178,16 @@ class _Run:
                 return
             story.release(str(number))
         self.fleet.wait_for(wanted.calls)
+        deadline = time.monotonic() + STRUCK_BY
+        self.fleet.wait_until(lambda: self._struck() or time.monotonic() > deadline)
         self.seconds = time.monotonic() - self.started
+
+    def _struck(self) -> bool:
+        """Whether each kind of fault has struck: a run in which one did not proves little of it."""
+        if self.faults is None:
+            return True
+        retries = sum(stats.retries for stats in self.fleet.stats.values())
+        return retries > 0 and self.faults.struck
 
     def _end(self) -> None:
         """Peace returns: nothing may be left that nobody needs, and nothing may be missing."""
