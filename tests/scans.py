@@ -116,7 +116,7 @@ class Shop:
         start = time.process_time()
         try:
             with suppress(SourceError):
-                self.statements(text, spans)
+                self.statements(self.scanner.unwrapped(text, self.schema), spans)
         finally:
             gc.enable()
         return time.process_time() - start

@@ -11,6 +11,7 @@ STRING = "create procedure dbo.x as exec('...')"
 COMMENT = "/* ... */ create procedure dbo.x as select 1"
 AFTER = "create view dbo.x as select 1 a\ngo\n..."
 LINE = "create procedure dbo.x as select 1\nGO...x"
+WRAPPED = "... */"
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,11 @@ LINE = "create procedure dbo.x as select 1\nGO...x"
         (COMMENT, "GO "),
         (LINE, " "),
         (LINE, "/**/"),
+        (WRAPPED, "exec '/*"),
+        (WRAPPED, "exec '/**/"),
+        (WRAPPED, "exec "),
+        (BODY, "exec '--\n"),
+        (BODY, "exec 'create "),
         (AFTER, "go\r"),
         (AFTER, "grant select on dbo.x to a; "),
         (AFTER, "create index i on dbo.x (a) "),
