@@ -11,6 +11,7 @@ GRANT CREATE VIEW, CREATE PROCEDURE, CREATE FUNCTION, CREATE TYPE TO procver_pub
 GRANT CONTROL ON SCHEMA::shop TO procver_publisher;
 -- gc looks through all of the database for whoever still uses a version.
 GRANT VIEW DEFINITION TO procver_publisher;
+GRANT SELECT ON sys.sql_expression_dependencies TO procver_publisher;
 GO
 
 ALTER ROLE procver_publisher ADD MEMBER procver;

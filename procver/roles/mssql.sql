@@ -24,6 +24,10 @@ GO
 GRANT VIEW DEFINITION TO <publisher>;
 GRANT VIEW DEFINITION TO <collector>;
 GO
+-- Only db_owner may read this view of the catalog, unless it is granted.
+GRANT SELECT ON sys.sql_expression_dependencies TO <publisher>;
+GRANT SELECT ON sys.sql_expression_dependencies TO <collector>;
+GO
 -- each schema
 -- CONTROL is what GRANT, ALTER AUTHORIZATION and DROP ask for.
 GRANT CONTROL ON SCHEMA::<schema> TO <publisher>;

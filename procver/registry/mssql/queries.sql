@@ -153,7 +153,11 @@ FROM procver.version v
 CROSS APPLY (SELECT CASE v.kind WHEN 'table_type' THEN TYPE_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
                          ELSE OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) END AS id) q
 WHERE q.id IS NOT NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e);
-WITH user_of (id, object_id) AS (
+-- To read this view takes a grant of its own (manual, "sys.sql_expression_dependencies").
+DECLARE @blind bit = CASE HAS_PERMS_BY_NAME(N'sys.sql_expression_dependencies', N'OBJECT', N'SELECT') WHEN 0 THEN 1 ELSE 0 END;
+DECLARE @user TABLE (id bigint NOT NULL, object_id int NOT NULL);
+IF @blind = 0
+    INSERT @user
     SELECT t.id, d.referencing_id
     FROM @target t
     JOIN sys.sql_expression_dependencies d ON d.referenced_class = t.class AND d.referenced_id = t.major_id
@@ -165,21 +169,20 @@ WITH user_of (id, object_id) AS (
       ON d.referenced_entity_name COLLATE DATABASE_DEFAULT = t.leaf COLLATE DATABASE_DEFAULT
     WHERE d.referencing_class = 1 AND d.referenced_id IS NULL AND d.referenced_server_name IS NULL
       AND COALESCE(d.referenced_database_name, DB_NAME()) COLLATE DATABASE_DEFAULT = DB_NAME() COLLATE DATABASE_DEFAULT
-      AND COALESCE(d.referenced_schema_name, t.[schema]) COLLATE DATABASE_DEFAULT = t.[schema] COLLATE DATABASE_DEFAULT
-    UNION
-    SELECT t.id, a.object_id
-    FROM @target t JOIN sys.parameters a ON t.class = 6 AND a.user_type_id = t.major_id
-    UNION
-    SELECT t.id, s.object_id
-    FROM @target t JOIN sys.synonyms s ON t.class = 1 AND OBJECT_ID(s.base_object_name) = t.major_id
-    UNION
-    SELECT t.id, q.object_id
-    FROM @target t JOIN sys.service_queues q ON t.class = 1 AND OBJECT_ID(q.activation_procedure) = t.major_id
-)
+      AND COALESCE(d.referenced_schema_name, t.[schema]) COLLATE DATABASE_DEFAULT = t.[schema] COLLATE DATABASE_DEFAULT;
+INSERT @user
+SELECT t.id, a.object_id
+FROM @target t JOIN sys.parameters a ON t.class = 6 AND a.user_type_id = t.major_id
+UNION
+SELECT t.id, s.object_id
+FROM @target t JOIN sys.synonyms s ON t.class = 1 AND OBJECT_ID(s.base_object_name) = t.major_id
+UNION
+SELECT t.id, q.object_id
+FROM @target t JOIN sys.service_queues q ON t.class = 1 AND OBJECT_ID(q.activation_procedure) = t.major_id;
 SELECT u.id, LOWER(REPLACE(o.type_desc, '_', ' ')) COLLATE DATABASE_DEFAULT + N' '
              + COALESCE(SCHEMA_NAME(o.schema_id) COLLATE DATABASE_DEFAULT + N'.', N'') + o.name COLLATE DATABASE_DEFAULT
              + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N'')
-FROM user_of u
+FROM (SELECT DISTINCT id, object_id FROM @user) u
 JOIN @target t ON t.id = u.id
 JOIN sys.objects o ON o.object_id = u.object_id
 WHERE o.object_id NOT IN (SELECT object_id FROM @managed)
@@ -189,6 +192,9 @@ WHERE o.object_id NOT IN (SELECT object_id FROM @managed)
 UNION ALL
 SELECT NULL, N'this login may not see all of the database: VIEW DEFINITION on it is missing'
 WHERE COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINITION'), 0) = 0
+UNION ALL
+SELECT NULL, N'this login may not see what depends on what: SELECT on sys.sql_expression_dependencies is missing'
+WHERE @blind = 1
 
 -- name: dependents (babelfish)
 -- Babelfish keeps no sys.sql_expression_dependencies. What its PostgreSQL tracks (a view that reads a view), it refuses to drop.
