@@ -8,6 +8,7 @@ LOCK_TIMEOUT" and "sp_getapplock" are the sources.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import random
@@ -432,7 +433,7 @@ def _value(value: Any, name: str) -> Any:
 
 def _offset(text: str, line: int, column: int) -> int | None:
     """Return the offset of a line, from 1, and column, from 0; None where the text has no such line."""
-    lines = text.splitlines(keepends=True)
+    lines = io.StringIO(text, newline="").readlines()  # no line ends at a form feed
     if not 1 <= line <= len(lines):
         return None
     before = sum(len(one) for one in lines[: line - 1])

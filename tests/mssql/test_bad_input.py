@@ -154,6 +154,7 @@ REFUSED_BY_THE_SERVER = [
     ("column", "CREATE VIEW app.things AS SELECT t.id, t.nmae FROM app.thing t", 1, "nmae", "correct"),
     ("relation", "/* a */ CREATE VIEW app.things AS SELECT * FROM app.nowhere", 1, "nowhere", ""),
     ("crlf", "-- one\r\n\r\nCREATE VIEW app.things AS\r\nSELECT t.id\r\nFROM FROM app.thing t\r\n", 5, "FROM", "correct"),
+    ("no-end-of-line", "-- one\x0c\x85\u2028 two\nCREATE VIEW app.things AS\nSELECT t.id\nFROM FROM app.thing t", 4, "FROM", "correct"),
     ("grant", THINGS + "GO\n\nGRANT SELECT ON app.things\nTO nobody_here\nGO\n", 5, "nobody_here", ""),
 ]  # fmt: skip
 

@@ -282,38 +282,11 @@ CREATE FUNCTION procver.parts(@work nvarchar(max)) RETURNS TABLE AS RETURN (
     WHERE x.kind = 'table_type'
 );
 GO
--- What a version is, as one hash: its text with every run of blanks as one, and what it was created under. NULL where
--- the text may not be read. ALTER and CREATE OR ALTER are stored as CREATE, with other blanks.
--- only: sqlserver
-CREATE FUNCTION procver.digests(@work nvarchar(max)) RETURNS TABLE AS RETURN (
-    SELECT p.[schema], p.leaf, p.kind, HASHBYTES('SHA2_256', CAST(CONCAT(
-               REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(m.definition COLLATE Latin1_General_100_BIN2,
-                   NCHAR(13), N' '), NCHAR(10), N' '), NCHAR(9), N' '),
-                   N' ', NCHAR(1) + NCHAR(2)), NCHAR(2) + NCHAR(1), N''), NCHAR(1) + NCHAR(2), N' '),
-               N'|', m.uses_quoted_identifier, m.uses_ansi_nulls, m.is_schema_bound, m.is_recompiled, N'|',
-               CASE WHEN m.execute_as_principal_id = -2 THEN N'OWNER'
-                    ELSE USER_NAME(m.execute_as_principal_id) END COLLATE Latin1_General_100_BIN2) AS nvarchar(max))) AS digest
-    FROM procver.parts(@work) p
-    JOIN sys.sql_modules m ON m.object_id = p.object_id
-    WHERE m.definition IS NOT NULL
-    UNION ALL
-    SELECT p.[schema], p.leaf, p.kind, HASHBYTES('SHA2_256', (
-               SELECT STRING_AGG(CAST(CONCAT(
-                          c.name COLLATE Latin1_General_100_BIN2, N' ',
-                          TYPE_NAME(c.user_type_id) COLLATE Latin1_General_100_BIN2, N' ', c.max_length, N' ', c.precision,
-                          N' ', c.scale, N' ', c.is_nullable, c.is_identity, c.is_computed, N' ',
-                          c.collation_name COLLATE Latin1_General_100_BIN2) AS nvarchar(max)), N',')
-                      WITHIN GROUP (ORDER BY c.column_id)
-               FROM sys.columns c WHERE c.object_id = p.object_id))
-    FROM procver.parts(@work) p
-    WHERE p.class = 6
-);
-GO
 -- Owner, grants and extended properties of objects as data. An entry of "acl" is [grantee, what, grantable]: "what" says
 -- DENY where it denies, and ends with the column in brackets where it is for one.
 -- only: sqlserver
 CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN (
-    SELECT p.[schema], p.leaf, p.kind, CAST(CONCAT(
+    SELECT p.[schema], p.leaf, p.kind, p.class, p.object_id, CAST(CONCAT(
         N'[{"part":"","owner":"',
         STRING_ESCAPE(USER_NAME(p.owner_id), 'json') COLLATE DATABASE_DEFAULT,
         N'","own":', CASE WHEN p.principal_id IS NULL THEN N'null'
@@ -351,12 +324,29 @@ CREATE FUNCTION procver.privileges(@work nvarchar(max)) RETURNS TABLE AS RETURN 
     FROM procver.parts(@work) p
 );
 GO
--- Both of these of each object.
+-- The same, and what a version is, as one hash: its text with every run of blanks as one, and what it was created under; or its
+-- columns. NULL where the text may not be read. ALTER and CREATE OR ALTER are stored as CREATE, with other blanks.
 -- only: sqlserver
 CREATE FUNCTION procver.looks(@work nvarchar(max)) RETURNS TABLE AS RETURN (
-    SELECT q.[schema], q.leaf, q.kind, d.digest, q.privileges
+    SELECT q.[schema], q.leaf, q.kind, CASE q.class WHEN 6 THEN HASHBYTES('SHA2_256', (
+               SELECT STRING_AGG(CAST(CONCAT(
+                          c.name COLLATE Latin1_General_100_BIN2, N' ',
+                          TYPE_NAME(c.user_type_id) COLLATE Latin1_General_100_BIN2, N' ', c.max_length, N' ', c.precision,
+                          N' ', c.scale, N' ', c.is_nullable, c.is_identity, c.is_computed, N' ',
+                          c.collation_name COLLATE Latin1_General_100_BIN2) AS nvarchar(max)), N',')
+                      WITHIN GROUP (ORDER BY c.column_id)
+               FROM sys.columns c WHERE c.object_id = q.object_id))
+           ELSE (
+               SELECT HASHBYTES('SHA2_256', CAST(CONCAT(
+                   REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(m.definition COLLATE Latin1_General_100_BIN2,
+                       NCHAR(13), N' '), NCHAR(10), N' '), NCHAR(9), N' '),
+                       N' ', NCHAR(1) + NCHAR(2)), NCHAR(2) + NCHAR(1), N''), NCHAR(1) + NCHAR(2), N' '),
+                   N'|', m.uses_quoted_identifier, m.uses_ansi_nulls, m.is_schema_bound, m.is_recompiled, N'|',
+                   CASE WHEN m.execute_as_principal_id = -2 THEN N'OWNER'
+                        ELSE USER_NAME(m.execute_as_principal_id) END COLLATE Latin1_General_100_BIN2) AS nvarchar(max)))
+               FROM sys.sql_modules m WHERE m.object_id = q.object_id AND m.definition IS NOT NULL)
+           END AS digest, q.privileges
     FROM procver.privileges(@work) q
-    LEFT JOIN procver.digests(@work) d ON d.[schema] = q.[schema] AND d.leaf = q.leaf AND d.kind = q.kind
 );
 GO
 -- The same on Babelfish, by the catalog of its PostgreSQL. What it reads, it reads anew in each session, a token at a time, and what

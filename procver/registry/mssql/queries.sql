@@ -79,7 +79,7 @@ WHERE SCHEMA_ID([schema]) IS NULL
 
 -- name: missing_roles
 DECLARE @a nvarchar(max) = ?;
-SELECT e.value FROM OPENJSON(@a, '$.roles') e WHERE e.value <> N'public' AND DATABASE_PRINCIPAL_ID(e.value) IS NULL
+SELECT e.value FROM OPENJSON(@a, '$.roles') e WHERE e.value <> N'public' AND DATABASE_PRINCIPAL_ID(CAST(e.value AS nvarchar(128))) IS NULL
 
 -- name: signatures (sqlserver)
 -- By what objects are signed: how to sign another one, as text with {name} in it. Needs no registry.
@@ -169,7 +169,8 @@ IF @blind = 0
       ON d.referenced_entity_name COLLATE DATABASE_DEFAULT = t.leaf COLLATE DATABASE_DEFAULT
     WHERE d.referencing_class = 1 AND d.referenced_id IS NULL AND d.referenced_server_name IS NULL
       AND COALESCE(d.referenced_database_name, DB_NAME()) COLLATE DATABASE_DEFAULT = DB_NAME() COLLATE DATABASE_DEFAULT
-      AND COALESCE(d.referenced_schema_name, t.[schema]) COLLATE DATABASE_DEFAULT = t.[schema] COLLATE DATABASE_DEFAULT;
+      AND COALESCE(d.referenced_schema_name, t.[schema]) COLLATE DATABASE_DEFAULT = t.[schema] COLLATE DATABASE_DEFAULT
+    OPTION (RECOMPILE);  -- or it would search all dependencies for each version
 INSERT @user
 SELECT t.id, a.object_id
 FROM @target t JOIN sys.parameters a ON t.class = 6 AND a.user_type_id = t.major_id
@@ -556,7 +557,7 @@ CROSS APPLY OPENJSON(value) WITH (
     physical nvarchar(540), seal varchar(100));
 DECLARE @work nvarchar(max) = (SELECT [schema], leaf, kind FROM @item FOR JSON PATH);
 DECLARE @found TABLE (in_schema nvarchar(128) NOT NULL, called nvarchar(128) NOT NULL, sort varchar(20) NOT NULL,
-                      digest varbinary(32) NULL, privileges nvarchar(max) NULL);
+                      digest varbinary(32) NULL, privileges nvarchar(max) NULL, PRIMARY KEY (called, in_schema, sort));
 INSERT @found SELECT [schema], leaf, kind, digest, privileges FROM procver.looks(@work);
 -- A CREATE without a schema goes where the login's default schema is.
 DECLARE @missing nvarchar(540) = (
