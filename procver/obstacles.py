@@ -15,6 +15,11 @@ from procver.project.workspace import Project
 _SIGNS = re.compile(r"^\s*ADD\s+(?:COUNTER\s+)?SIGNATURE\b", re.IGNORECASE | re.MULTILINE)
 
 
+_SUFFIX = (
+    "; or, where this project has published nothing yet, choose another suffix in procver.toml"
+)
+
+
 def refuse(
     database: Database, project: Project, steps: Iterable[Create], roles: Sequence[str]
 ) -> tuple[tuple[str, Note], ...]:
@@ -118,7 +123,7 @@ def _taken(
         if owner != project.config.name:
             return ConflictError(
                 f"{message}project {owner} published it{_more(taken)}",
-                hint="give one of the two projects another suffix or schema in procver.toml",
+                hint="give this project another suffix in procver.toml, if it has published nothing yet, or another schema",
             )
         step = wanted[name]
         if (label, number) == (step.label, step.number):
@@ -133,11 +138,11 @@ def _taken(
         message += f"it is version {number} of {label}"
         return ConflictError(
             message + _more(taken),
-            hint="rename one of the two, or choose another suffix in procver.toml",
+            hint=f"rename one of the two{_SUFFIX}",
         )
     return ConflictError(
         f"{message}procver did not make it{_more(taken)}",
-        hint="rename or drop it, or choose another suffix in procver.toml",
+        hint=f"rename or drop it{_SUFFIX}",
     )
 
 

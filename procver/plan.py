@@ -41,6 +41,7 @@ class Plan(NamedTuple):
         create: versions to create, in order.
         reuse: how many versions of the contract exist already.
         cosmetic: objects whose source changed in comments or layout only.
+        left: objects that the newest release before it has, and that no source defines any more.
         added: (label, number) that the newest release before it does not have.
         removed: ids of versions that only the newest release before it has.
         spared: ids of condemned versions that are needed again.
@@ -53,6 +54,7 @@ class Plan(NamedTuple):
     create: tuple[Create, ...]
     reuse: int
     cosmetic: tuple[str, ...]
+    left: tuple[str, ...]
     added: tuple[tuple[str, int], ...]
     removed: tuple[int, ...]
     spared: tuple[int, ...]
@@ -76,6 +78,7 @@ class Plan(NamedTuple):
             ],
             "reuse": self.reuse,
             "cosmetic": list(self.cosmetic),
+            "removed": list(self.left),
         }
 
 
@@ -89,8 +92,8 @@ def plan(contract: Contract, known: Known, release: str | None, digests: Mapping
         digests: by label, the digest of the source file, to tell cosmetic changes.
 
     Raises:
-        ConflictError: a number holds other content here, the release exists with other content and was
-            activated or runs on an instance, or a pinned version was never published here.
+        ConflictError: a number holds other content or has another physical name here, the release exists with other
+            content and was activated or runs on an instance, or a pinned version was never published here.
     """
     existing = known.release(release) if release else None
     alike = existing is not None and existing.content == contract.content
@@ -109,6 +112,7 @@ def plan(contract: Contract, known: Known, release: str | None, digests: Mapping
                 hint="publish under a new release name, or stop what runs it first",
             )
     _refuse_other_content(contract, known)
+    _refuse_other_names(contract, known)
     create: dict[tuple[str, int], Create] = {}
     cosmetic, spared = [], []
     for member in contract.members.values():
@@ -127,12 +131,14 @@ def plan(contract: Contract, known: Known, release: str | None, digests: Mapping
         for m in contract.members.values()
         if (version := known.versions.get((m.label, m.number)))
     }
+    before = () if alike else {known.by_id[version].label for version in opened}
     return Plan(
         release=release,
         number=None if alike or release is None else known.last_release + 1,
         create=tuple(create.values()),
         reuse=len(contract.members) - sum(c.member is not None for c in create.values()),
         cosmetic=tuple(sorted(cosmetic)),
+        left=tuple(sorted(label for label in before if label not in contract.members)),
         added=tuple(
             (m.label, m.number)
             for m in contract.members.values()
@@ -244,6 +250,18 @@ def _refuse_other_content(contract: Contract, known: Known) -> None:
         f"{member.quoted} already holds other content in this database: {brought}{others}",
         hint=_way_out(users),
     )
+
+
+def _refuse_other_names(contract: Contract, known: Known) -> None:
+    """Refuse a suffix other than that under which versions of the contract were published: they keep their names."""
+    for member in contract.members.values():
+        version = known.versions.get((member.label, member.number))
+        if version is not None and version.name.leaf != member.physical.leaf:
+            raise ConflictError(
+                f"version {member.number} of {member.label} was published to this database as {version.physical},"
+                f" and suffix in procver.toml would make it {member.quoted}",
+                hint="set suffix back to what it was: a published version keeps its name",
+            )
 
 
 def _way_out(users: list[KnownRelease]) -> str:

@@ -138,6 +138,8 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
         yield f"  + {c.physical.ljust(width)}  {reasons[c.reason]}{because}"
     for name in plan.cosmetic:
         yield f"  ~ {name}  only comments or layout changed: no new version"
+    for name in plan.left:
+        yield f"  - {name}  in the release before, and no source defines it"
     what = f"release {plan.release}: " if plan.release else ""
     note = "; the release is there already" if plan.release and plan.number is None else ""
     if plan.replaces is not None:

@@ -95,6 +95,7 @@ class Config:
         name: the project's name: several projects may share a database.
         dialect: ``postgresql`` or ``mssql``.
         sources: directories that hold the sources.
+        exclude: patterns of files and directories in them that are none; ``*`` matches ``/`` as well.
         default_schema: the schema that a bare name means.
         search_path: schemas in which a bare reference is looked up, first match wins.
         suffix: the pattern that makes a physical name of a logical one.
@@ -116,6 +117,7 @@ class Config:
     default_schema: str
     search_path: tuple[str, ...]
     suffix: str = "_{version}"
+    exclude: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     placeholders: Mapping[str, str] = field(default_factory=dict)
     map: str = "procver.map.json"
@@ -219,6 +221,7 @@ def _read(top: Table, path: Path) -> Config:
         default_schema=default_schema,
         search_path=search_path,
         suffix=suffix,
+        exclude=project.strings("exclude", ()),
         databases=project.strings("databases", ()),
         map=project.string("map", "procver.map.json"),
         encoding=encoding,

@@ -344,7 +344,8 @@ def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
             if name in kinds:
                 error = SourceError(
                     f"{scanner.label(name)} is defined in {places[name]} already",
-                    hint="keep one of the two files; PostgreSQL's overloads of a function go into one",
+                    hint="keep one of the two files, or leave one out by exclude in procver.toml"
+                    + ("; overloads of a function go into one" if not scanner.ignores_case else ""),
                 )
                 failures.add(error, item.file.path)
             kinds[name] = kind
@@ -372,7 +373,7 @@ def _refuse_lookalikes(pending: list[_Pending], managed: Managed, scanner: Scann
             error = SourceError(
                 f"{scanner.label(item.header.name)} looks like version {number} of "
                 f"{scanner.label(original)}, which is a source too",
-                hint="rename one of them, or choose another suffix in procver.toml",
+                hint="rename one of them; or, where nothing was published yet, choose another suffix in procver.toml",
             )
             failures.add(error, item.file.path)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
+from fnmatch import translate
 from typing import NamedTuple
 
 from procver.errors import ConfigError, SourceError
@@ -25,18 +27,19 @@ class File(NamedTuple):
 def walk(config: Config) -> list[File]:
     """Return every ``*.sql`` and ``*.sql.j2`` below the source directories, sorted by path.
 
-    Hidden files and directories are skipped; each directory is visited once, however many
+    Hidden files and directories are skipped, and what ``exclude`` names; each directory is visited once, however many
     symbolic links lead to it.
 
     Raises:
         ConfigError: a source directory does not exist.
-        SourceError: there is no source at all, or a file's name is no text.
+        SourceError: there is no source at all, a file's name is no text, or a template's ends in capitals.
     """
-    files = [file for file in _all(config) if file.path.endswith((_PLAIN, TEMPLATE))]
+    files = [file for file in _all(config) if file.path.lower().endswith((_PLAIN, TEMPLATE))]
     if not files:
         where = ", ".join(f"{source}/" for source in config.sources)
+        but = f" but what exclude names ({', '.join(config.exclude)})" if config.exclude else ""
         raise SourceError(
-            f"no *.sql file in {where}",
+            f"no *.sql file in {where}{but}",
             hint="put one CREATE FUNCTION, PROCEDURE or VIEW in each file there; "
             "`procver init` writes an example",
         )
@@ -45,6 +48,12 @@ def walk(config: Config) -> list[File]:
             raise SourceError(
                 f"{file.path!a}: this file's name holds bytes or characters that no one can read",
                 hint="rename it",
+            )
+        if file.path.lower().endswith(LIBRARY) and not file.path.endswith(TEMPLATE):
+            raise SourceError(
+                "the end of a template's name is in lower case",
+                file=file.path,
+                hint=f"rename it to *{TEMPLATE}",
             )
     return files
 
@@ -71,7 +80,16 @@ def _all(config: Config) -> list[File]:
                 hint=f"create {source}/, or correct sources in [project]",
             )
         _visit("" if path == "." else f"{path}/", real, visited, found)
+    if config.exclude:
+        excluded = re.compile("|".join(map(_pattern, config.exclude))).match
+        found = [file for file in found if not excluded(file.path)]
     return sorted(found)
+
+
+def _pattern(glob: str) -> str:
+    """Return the regular expression of what a line of ``exclude`` names: files, or directories with all that is in them."""
+    glob = posixpath.normpath(glob.replace("\\", "/"))
+    return f"{translate(glob)}|{translate(glob + '/*')}"
 
 
 def _visit(prefix: str, real: str, visited: set[tuple[int, int]], found: list[File]) -> None:
@@ -93,7 +111,9 @@ def _visit(prefix: str, real: str, visited: set[tuple[int, int]], found: list[Fi
         if entry.is_dir():
             _visit(f"{prefix}{entry.name}/", entry.path, visited, found)
         # A link that leads nowhere counts: a source must not vanish without a word.
-        elif entry.name.endswith((_PLAIN, LIBRARY)) and (entry.is_file() or entry.is_symlink()):
+        elif entry.name.lower().endswith((_PLAIN, LIBRARY)) and (
+            entry.is_file() or entry.is_symlink()
+        ):
             found.append(File(prefix + entry.name, entry.path))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.behaviour.worlds import FIRST, GONE, NEW, OLD, World
+from tests.cli.untouched import refused
 
 
 def test_a_changed_view_versions_what_reads_it_and_nothing_else(world: World) -> None:
@@ -131,3 +132,30 @@ def test_a_statement_that_the_server_refuses_leaves_no_release(world: World) -> 
     done = world.publish("1")
     assert len(done["create"]) + done["reuse"] == 4
     assert [r["name"] for r in world.json("release", "list")["releases"]] == ["1"]
+
+
+def test_an_object_that_leaves_is_told(world: World) -> None:
+    assert world.publish("1")["removed"] == []
+    (world.root / "sql" / "alone.sql").unlink()
+    assert world.json("plan", "--release", "2")["removed"] == ["app.alone"]
+    said = world.run("plan", "--release", "2").output
+    assert "  - app.alone  in the release before, and no source defines it" in said
+    assert world.publish("2")["removed"] == ["app.alone"]
+    assert world.publish("2")["removed"] == []
+    assert world.json("plan", "--release", "3")["removed"] == []
+
+
+def test_a_suffix_other_than_that_of_what_is_published(world: World) -> None:
+    world.publish("1")
+    config = world.root / "procver.toml"
+    text = config.read_text()
+    config.write_text(text.replace('"sql"]', '"sql"]\nsuffix = "__v{version}"', 1))
+    world.answer(43)
+    for words in (("plan",), ("publish", "-r", "2")):
+        refused(
+            world, *words, code=4, error="conflict",
+            says=("was published to this database as app.", "and suffix in procver.toml would make it"),
+            hint=("set suffix back",),
+        )  # fmt: skip
+    config.write_text(text)
+    assert [c["physical"] for c in world.publish("2")["create"]] == ["app.alone_2"]

@@ -74,7 +74,7 @@ def test_a_name_that_the_other_project_published(world: World, depot: World) -> 
     for words in (("plan",), ("publish", "-r", "1")):
         refused(
             depot, *words, code=4, error="conflict", says=("app.alone_1", "project shop published it"),
-            hint=("another suffix or schema",),
+            hint=("another suffix",),
         )  # fmt: skip
     assert world.sql("SELECT name FROM procver.project") == [("shop",)], "nothing was entered"
     text = (depot.root / "procver.toml").read_text()

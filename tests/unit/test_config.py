@@ -22,7 +22,7 @@ def test_defaults(project):
 
 def test_everything_set(project):
     project.toml(
-        'sources = ["db", "more"]\ndefault_schema = "app"\nsuffix = "_v{version}"\n'
+        'sources = ["db", "more"]\nexclude = ["db/old"]\ndefault_schema = "app"\nsuffix = "_v{version}"\n'
         'databases = ["shop", "Sales"]\nmap = "build/map.json"\nencoding = "cp1252"\nmain = "trunk"\n'
         '[placeholders]\n"$(Schema)" = "app"\n'
         "[variables]\nrate = 0.19\ncolumns = [1, 2]\n"
@@ -33,6 +33,7 @@ def test_everything_set(project):
     )
     config = project.config
     assert config.sources == ("db", "more")
+    assert config.exclude == ("db/old",)
     assert config.search_path == ("app", "public")
     assert config.suffix == "_v{version}"
     assert config.databases == ("shop", "Sales")

@@ -46,7 +46,14 @@ def test_what_a_source_becomes(project):
 def test_which_files_count(project):
     project.toml('sources = ["sql", "more/deep", "sql/views"]\n')
     for number, path in enumerate(
-        ["sql/b.sql", "sql/views/a.sql", "more/deep/c.sql.j2", "sql/x.y.sql", "sql/dir.sql/d.sql"]
+        [
+            "sql/b.sql",
+            "sql/views/a.sql",
+            "more/deep/c.sql.j2",
+            "sql/x.y.sql",
+            "sql/dir.sql/d.sql",
+            "sql/Z.SQL",
+        ]
     ):
         project.write(path, f"CREATE VIEW v{number} AS SELECT 1 AS a;")
     for path in [
@@ -57,6 +64,7 @@ def test_which_files_count(project):
     (project.root / "sql/views/loop").symlink_to(project.root / "sql")
     assert [source.path for source in read(project).by_name.values()] == [
         "more/deep/c.sql.j2",
+        "sql/Z.SQL",
         "sql/b.sql",
         "sql/dir.sql/d.sql",
         "sql/views/a.sql",
@@ -172,6 +180,36 @@ def test_a_hundred_bad_files_do_not_fill_the_screen(project):
     for number in range(100):
         project.write(f"sql/{number:03}.sql", "")
     assert str(refused(project)).endswith("\n  and 79 more")
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ["sql/Tables", "*/spike-*.sql", "sql/x/y/macros.j2"],
+        ["./sql/Tables/", "sql/x/y/*"],
+        ["*Tables", "*spike*"],
+        ["*/t.sql", "sql/x"],
+    ],
+)
+def test_what_is_left_out(project, patterns):
+    project.toml(f"exclude = {patterns}\n")
+    project.write("sql/base.sql", BASE)
+    project.write("sql/Tables/t.sql", "CREATE TABLE app.t (a int)")
+    project.write("sql/x/y/spike-1.sql", "whatever")
+    assert [source.path for source in read(project).by_name.values()] == ["sql/base.sql"]
+
+
+def test_all_is_left_out(project):
+    project.toml('exclude = ["sql"]\n')
+    project.write("sql/base.sql", BASE)
+    assert str(refused(project)) == "no *.sql file in sql/ but what exclude names (sql)"
+
+
+def test_a_template_in_capitals(project):
+    project.write("sql/base.SQL.j2", BASE)
+    error = refused(project)
+    assert str(error) == "sql/base.SQL.j2: the end of a template's name is in lower case"
+    assert "*.sql.j2" in error.hint
 
 
 def test_the_same_object_in_two_files(project):
