@@ -99,6 +99,7 @@ class Config:
         default_schema: the schema that a bare name means.
         search_path: schemas in which a bare reference is looked up, first match wins.
         suffix: the pattern that makes a physical name of a logical one.
+        outside: objects that the project had, and that others own now: references to them are none of its business.
         databases: what the sources call their own database, in names such as ``Shop.dbo.v``.
         placeholders: what stands in sources for other text, ``$(Schema)`` of sqlcmd for instance, with that text.
         map: where publish writes the mapping.
@@ -118,6 +119,7 @@ class Config:
     search_path: tuple[str, ...]
     suffix: str = "_{version}"
     exclude: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     placeholders: Mapping[str, str] = field(default_factory=dict)
     map: str = "procver.map.json"
@@ -222,6 +224,7 @@ def _read(top: Table, path: Path) -> Config:
         search_path=search_path,
         suffix=suffix,
         exclude=project.strings("exclude", ()),
+        outside=project.strings("outside", ()),
         databases=project.strings("databases", ()),
         map=project.string("map", "procver.map.json"),
         encoding=encoding,

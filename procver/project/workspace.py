@@ -172,4 +172,13 @@ class Project:
                     message = f"{label} is pinned to version {version} by its physical name"
                     hint = f"write {label}, with `-- procver: pin {label} = {version}` if that is meant"
                     found.append((source.path, Note("fixed-version", 1, message, hint)))
+        found += self._departed
         return found
+
+    @cached_property
+    def _departed(self) -> list[tuple[str, Note]]:
+        if all(label in self.names for label in self._start.labels):
+            return []
+        from procver.project import departed
+
+        return list(departed.remarks(self.config, self.scanner, self.sources, self._start))

@@ -159,3 +159,27 @@ def test_a_suffix_other_than_that_of_what_is_published(world: World) -> None:
         )  # fmt: skip
     config.write_text(text)
     assert [c["physical"] for c in world.publish("2")["create"]] == ["app.alone_2"]
+
+
+def test_a_reference_to_what_left_is_told(world: World) -> None:
+    world.publish("1")
+    (world.root / "sql" / "find_things.sql").unlink()
+    for document in (world.json("lock"), world.json("plan"), world.json("lock", "--check")):
+        (remark,) = document["remarks"]
+        assert remark["rule"] == "departed"
+        assert remark["file"] == "sql/count_things.sql"
+        assert "app.count_things refers to app.find_things" in remark["message"]
+        assert 'outside = ["app.find_things"]' in remark["hint"]
+    config = world.root / "procver.toml"
+    config.write_text(
+        config.read_text().replace('"sql"]', '"sql"]\noutside = ["app.find_things"]', 1)
+    )
+    assert world.json("plan")["remarks"] == []
+
+
+def test_what_left_and_nobody_names_is_not_told(world: World) -> None:
+    world.publish("1")
+    for name in ("alone", "count_things"):
+        (world.root / "sql" / f"{name}.sql").unlink()
+    world.write(things="-- count_things is gone\n" + (world.root / "sql/things.sql").read_text())
+    assert world.json("plan")["remarks"] == []
