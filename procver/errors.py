@@ -61,6 +61,7 @@ class SourceError(UsageError):
         file: path of the source, as the user knows it; added by the project floor when None.
         line: line in the file, from 1.
         hint: what to write instead.
+        others: what is wrong with more files, where this error stands for several.
     """
 
     code = "source"
@@ -72,10 +73,12 @@ class SourceError(UsageError):
         file: str | None = None,
         line: int | None = None,
         hint: str | None = None,
+        others: list[SourceError] | tuple[SourceError, ...] = (),
     ) -> None:
         super().__init__(message, hint=hint)
         self.file = file
         self.line = line
+        self.others = tuple(others)
 
     def __str__(self) -> str:
         if self.file is None:

@@ -105,11 +105,18 @@ def _gc_lines(found: Collection) -> Iterator[str]:
         if keep.evidence:
             yield f"  {click.style('kept', fg='green')} {keep.version.physical}: {'; '.join(keep.because)}"
     held = {reason for keep in found.keep if keep.evidence for reason in keep.because}
-    chains = [keep.because[0].split(" -> ") for keep in found.keep if not keep.evidence]
-    # What holds a version was said with that version: what it needs is kept for it.
-    reasons = Counter(chain[1] if chain[0] in held else chain[0] for chain in chains)
+    reasons: Counter[str] = Counter()
+    alone: Counter[str] = Counter()
+    for keep in found.keep:
+        if not keep.evidence:
+            chains = (reason.split(" -> ") for reason in keep.because)
+            # What holds a version was said with that version: what it needs is kept for it.
+            roots = {chain[1] if chain[0] in held else chain[0] for chain in chains}
+            reasons.update(roots)
+            alone.update(roots if len(roots) == 1 else ())
     for reason, count in sorted(reasons.items()):
-        yield f"  kept {count} for {reason}"
+        only = "" if alone[reason] == count else f", {alone[reason] or 'none'} of them for it alone"
+        yield f"  kept {count} for {reason}{only}"
     done = f"{found.dropped} dropped" if found.applied else f"{len(found.drop)} to drop"
     closed = f", {len(found.quarantine)} in quarantine" if found.quarantine else ""
     yield f"{done}, {len(found.condemn)} condemned{closed}, {len(found.keep)} kept"

@@ -94,6 +94,11 @@ def show_error(error: ProcverError, *, as_json: bool) -> None:
         }
         if isinstance(error, SourceError):
             about |= {"file": error.file, "line": error.line}
+            if error.others:
+                about["others"] = [
+                    {"message": str(e), "hint": e.hint, "file": e.file, "line": e.line}
+                    for e in error.others
+                ]
         click.echo(json.dumps({"error": about}, indent=2, ensure_ascii=False))
         return
     shown = click.style("error: ", fg="red", bold=True) + str(error)

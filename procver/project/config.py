@@ -57,10 +57,11 @@ _NEVER_ON = {
 
 
 class GrantRule(NamedTuple):
-    """A line of ``[grants]``: objects by pattern, roles by privilege (in lower case)."""
+    """A line of ``[grants]``, from 1: objects by pattern, roles by privilege (in lower case)."""
 
     pattern: str
     privileges: Mapping[str, tuple[str, ...]]
+    line: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +282,7 @@ def _grants(table: Table, dialect: str) -> tuple[GrantRule, ...]:
         rule = table.table(pattern)
         privileges = {key.lower(): rule.strings(key, ()) for key in rule}
         rule.end(allowed=_PRIVILEGES[dialect], word="privilege")
-        rules.append(GrantRule(pattern, MappingProxyType(privileges)))
+        rules.append(GrantRule(pattern, MappingProxyType(privileges), table.line(pattern) or 1))
     return tuple(rules)
 
 

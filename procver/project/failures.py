@@ -43,6 +43,8 @@ class Failures:
         lines += [f"  {other}" for other in others[:_SHOWN]]
         if len(others) > _SHOWN:
             lines.append(f"  and {len(others) - _SHOWN} more")
+        hints = {other.hint for other in self._errors}
+        hint = first.hint if len(hints) == 1 else f"{first.file}: {first.hint}"
         raise SourceError(
-            "\n".join(lines), file=first.file, line=first.line, hint=first.hint
+            "\n".join(lines), file=first.file, line=first.line, hint=hint, others=others
         ) from first

@@ -126,10 +126,10 @@ class Table:
         return value
 
     def _place(self, key: str) -> str:
-        line = self._line(key)
+        line = self.line(key)
         return str(self._path) if line is None else f"{self._path}:{line}"
 
-    def _line(self, key: str) -> int | None:
+    def line(self, key: str) -> int | None:
         """Return the line on which ``key`` is given; tomllib does not tell, so look for it."""
         given = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*[=.]""")
         here = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from procver.lock import Entry, Lock
 from procver.objects import Name, Note
 from procver.project import lockfile
 from procver.project.cache import Cache
-from procver.project.config import Config, find
+from procver.project.config import FILE, Config, find
 from procver.project.config import load as load_config
 from procver.project.sources import Sources
 from procver.project.sources import load as load_sources
@@ -173,7 +173,21 @@ class Project:
                     hint = f"write {label}, with `-- procver: pin {label} = {version}` if that is meant"
                     found.append((source.path, Note("fixed-version", 1, message, hint)))
         found += self._departed
+        found += self._idle_grants()
         return found
+
+    def _idle_grants(self) -> Iterator[tuple[str, Note]]:
+        for rule in self.config.grants:
+            if not any(self.config.matches(rule, label) for label in self.names):
+                yield (
+                    FILE,
+                    Note(
+                        "idle-grant",
+                        rule.line,
+                        f"[grants] {rule.pattern!r} is for no object of this project",
+                        "correct the pattern: it names schema and object, as app.* or app.find_things does",
+                    ),
+                )
 
     @cached_property
     def _departed(self) -> list[tuple[str, Note]]:

@@ -176,3 +176,11 @@ def test_what_was_collected_before_more_is_kept_is_not_missing(replaced: World) 
     replaced.drop("app.alone_1")
     found = replaced.json("verify", code=1)["findings"]
     assert [(f["rule"], f["object"]) for f in found] == [("missing", "app.alone_1")]
+
+
+def test_the_summary_says_what_each_release_holds_and_what_it_alone_does(two: World) -> None:
+    said = two.run("gc").output
+    for number in (1, 2):
+        assert f"kept 4 for release {number} (live), 3 of them for it alone\n" in said
+    two.run("release", "retire", "1")
+    assert "kept 4 for release 2 (live)\n" in two.run("gc").output

@@ -55,3 +55,11 @@ def test_a_role_that_is_missing(world: World) -> None:
         )  # fmt: skip
     world.configure()
     world.publish("1")
+
+
+def test_a_pattern_that_is_for_nothing_is_told(world: World) -> None:
+    world.configure(more='[grants]\n"app.*" = {}\n"apps.*" = { select = [] }\n')
+    (remark,) = world.json("plan")["remarks"]
+    assert (remark["rule"], remark["file"]) == ("idle-grant", "procver.toml")
+    line = (world.root / "procver.toml").read_text().splitlines()[remark["line"] - 1]
+    assert line.startswith('"apps.*"')

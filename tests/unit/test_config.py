@@ -41,8 +41,8 @@ def test_everything_set(project):
     assert config.variables == {"rate": 0.19, "columns": [1, 2]}
     assert config.targets == {"local": "embedded:"}
     assert config.grants == (
-        GrantRule("app.*", {"execute": ("web", "job"), "select": ()}),
-        GrantRule("app.x", {}),
+        GrantRule("app.*", {"execute": ("web", "job"), "select": ()}, 20),
+        GrantRule("app.x", {}, 21),
     )
     assert config.gc == GcConfig(
         0, timedelta(hours=36), timedelta(0), timedelta(days=3), timedelta(days=30), ("app.v_1",)

@@ -174,12 +174,18 @@ def test_all_bad_files_are_named_at_once(project):
     assert lines[1] == "2 more files cannot be used:"
     assert lines[2].startswith("  sql/c.sql:1: ")
     assert lines[3].startswith("  sql/d.sql")
+    assert error.hint.startswith("sql/a.sql: "), "it is about that file alone"
+    assert [other.file for other in error.others] == ["sql/c.sql", "sql/d.sql"]
+    assert all(other.hint for other in error.others)
 
 
 def test_a_hundred_bad_files_do_not_fill_the_screen(project):
     for number in range(100):
         project.write(f"sql/{number:03}.sql", "")
-    assert str(refused(project)).endswith("\n  and 79 more")
+    error = refused(project)
+    assert str(error).endswith("\n  and 79 more")
+    assert len(error.others) == 99
+    assert "sql/000.sql" not in error.hint, "all of them need the same"
 
 
 @pytest.mark.parametrize(
