@@ -1,13 +1,14 @@
-"""The mapping as JSON and as Python."""
+"""The mapping as JSON, as Python and as C#."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from procver import Resolver
-from procver.mapping import FORMATS, Mapped, to_json, to_python
+from procver.mapping import FORMATS, Mapped, to_csharp, to_json, to_python
 from procver.objects import Kind
 
 FP = "v1:" + "a" * 64
@@ -139,5 +140,59 @@ def test_python_passes_the_type_checker(tmp_path):
     assert checked.returncode == 0, checked.stdout
 
 
+def csharp(rows, **more):
+    """Return what the constants of the C# form hold, by their path."""
+    found, path = {}, []
+    for line in to_csharp("r1", "mssql", rows, default_schema="dbo", **more).splitlines():
+        assert line.isprintable(), "no name ends a line"
+        if match := re.fullmatch(r" *public static class (\w+)", line):
+            path.append(match[1])
+        elif line.strip() == "}":
+            path.pop()
+        elif match := re.fullmatch(r" *public const string (\w+) = (\".*\");", line):
+            key = ".".join([*path, match[1]])
+            assert key not in found
+            found[key] = json.loads(match[2])
+    assert path == []
+    return found
+
+
+def test_csharp_holds_a_constant_for_each_object():
+    rows = [
+        hostile("dbo.spFindAllThings"),
+        hostile("dbo.[odd one]"),
+        hostile("[a.b]].c].find_things"),
+    ]
+    assert csharp(rows, project='s"1') == {
+        "Procs.Project": 's"1',
+        "Procs.Release": "r1",
+        "Procs.Dbo.SpFindAllThings": "dbo.spFindAllThings_1",
+        "Procs.Dbo.OddOne": "dbo.[odd one]_1",
+        "Procs.ABC.FindThings": "[a.b]].c].find_things_1",
+    }
+    assert csharp([]) == {"Procs.Release": "r1"}
+    found = csharp(HOSTILE)
+    assert sorted(found.values()) == sorted(["r1", *(row.physical for row in HOSTILE)])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["dbo.find_things", "dbo.FindThings"],
+        ["dbo.Dbo", "dbo.x"],  # no member may be called as its class
+        ["dbo.Equals", "dbo.x"],
+        ["procs.x", "release.x"],
+        ["a_b.x", "aB.x"],
+        ["dbo.1", "dbo._1"],
+    ],
+)
+def test_a_csharp_constant_never_comes_to_mean_another_object(names):
+    found = csharp(map(hostile, names))
+    assert sorted(found.values()) == sorted(["r1", *(f"{name}_1" for name in names)])
+    for path in found:
+        parts = path.split(".")
+        assert len(set(parts)) == len(parts)
+
+
 def test_formats():
-    assert dict(FORMATS, json=to_json, python=to_python) == FORMATS
+    assert dict(FORMATS, csharp=to_csharp, json=to_json, python=to_python) == FORMATS
