@@ -164,7 +164,7 @@ def _check_name(name: Name, leaf: str, label: str, contents: Contents, scanner: 
         raise SourceError(
             f"{label} would be published as {leaf}: {reason}",
             file=contents.paths[name],
-            hint="give it a shorter name: the database would cut it off and versions would collide",
+            hint="give it a shorter name: versions whose names are cut off would collide",
         )
 
 

@@ -266,6 +266,10 @@ class _Known(dict[str, str]):
         return found
 
     def find(self, name: str) -> str | None:
+        if self.folded and "[" in name:  # SQL Server's own way to write any name
+            import re
+
+            name = re.sub(r"\[(\w+)\]", r"\1", name)
         spellings = (name, *(schema + name for schema in self.schemas))
         for spelling in spellings:
             found = self.get(spelling)

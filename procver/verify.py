@@ -118,7 +118,7 @@ def _grants(
         return findings
     lost = sorted(was - has)
     if lost:
-        message = "it lost " + _words(lost)
+        message = f"it lost {_words(lost)}: grant it again"
         findings.append(Finding("grant-lost", version.physical, message, releases))
     rule = granted(project.config, version.label, str(version.kind))
     if rule is not None:

@@ -127,6 +127,9 @@ def _mapping(config: Config, release: str, contract: Contract, form: str) -> str
     )
 
 
+_COSMETIC = 10
+"""How many objects are named of which only comments or layout changed: after a reformatting it is all of them, for ever."""
+
 _COLOURS = {"new": "green", "changed": "yellow", "dependency": "cyan", RESTORED: "magenta"}
 
 
@@ -136,8 +139,10 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     for c in plan.create:
         because = f" of {', '.join(c.because)}" if c.because else ""
         yield f"  + {c.physical.ljust(width)}  {reasons[c.reason]}{because}"
-    for name in plan.cosmetic:
+    for name in plan.cosmetic[:_COSMETIC]:
         yield f"  ~ {name}  only comments or layout changed: no new version"
+    if len(plan.cosmetic) > _COSMETIC:
+        yield f"  ~ and {len(plan.cosmetic) - _COSMETIC} more, of which only comments or layout changed"
     for name in plan.left:
         yield f"  - {name}  in the release before, and no source defines it"
     what = f"release {plan.release}: " if plan.release else ""

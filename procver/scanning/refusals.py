@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from procver.errors import SourceError
 
 MIGRATION = "leave it to the team's migration tool, outside the sources of procver"
+
+
+def misspelt(noun: str, known: Iterable[str]) -> str | None:
+    """Return what to do about a word after CREATE that looks like one of those known here; None if it does not."""
+    near = get_close_matches(noun, known, n=1, cutoff=0.7)
+    return f"did you mean CREATE {near[0].upper()}?" if near and noun else None
 
 
 def refuse_nul(text: str, server: str) -> None:

@@ -183,3 +183,15 @@ def test_what_left_and_nobody_names_is_not_told(world: World) -> None:
         (world.root / "sql" / f"{name}.sql").unlink()
     world.write(things="-- count_things is gone\n" + (world.root / "sql/things.sql").read_text())
     assert world.json("plan")["remarks"] == []
+
+
+def test_a_reformatting_does_not_fill_the_screen(world: World) -> None:
+    for number in range(12):
+        world.write(**{f"n{number}": world.constant(f"app.n{number}", number)})
+    world.publish("1")
+    for number in range(12):
+        world.write(**{f"n{number}": "-- new\n" + world.constant(f"app.n{number}", number)})
+    said = world.run("plan").output
+    assert said.count("only comments or layout changed: no new version") == 10
+    assert "  ~ and 2 more, of which only comments or layout changed\n" in said
+    assert len(world.json("plan")["cosmetic"]) == 12

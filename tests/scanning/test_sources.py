@@ -316,3 +316,9 @@ def test_label_and_quote(name: Name, label: str, quoted_: str) -> None:
     assert SCANNER.label(name) == label
     assert SCANNER.quote(name) == quoted_
     assert SCANNER.parse(label, "d") == name
+
+
+def test_a_misspelt_word_after_create() -> None:
+    with pytest.raises(SourceError) as refused:
+        SCANNER.header("CREATE OR REPLACE FUNTION app.f() RETURNS int AS 'SELECT 1'", "app")
+    assert refused.value.hint == "did you mean CREATE FUNCTION?"

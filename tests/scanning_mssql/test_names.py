@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procver.errors import UsageError
+from procver.errors import SourceError, UsageError
 from procver.objects import Name
 from procver.scanning import scanner_for
 from procver.scanning.mssql import MssqlScanner
@@ -98,3 +98,25 @@ def test_names_have_128_characters_as_utf_16_counts_them() -> None:
 
 def test_the_dialect_finds_its_scanner() -> None:
     assert isinstance(scanner_for("mssql"), MssqlScanner)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("CREATE VEIW dbo.v AS SELECT 1 AS n", "did you mean CREATE VIEW?"),
+        ("CREATE PROCEDRE dbo.p AS SELECT 1", "did you mean CREATE PROCEDURE?"),
+        ("CREATE LOGIN x WITH PASSWORD = 'x'", "migration tool"),
+        ("CREATE PROCEDURE AS SELECT 1", "write schema.name"),
+        ("CREATE VIEW select AS SELECT 1 AS n", "write schema.name"),
+    ],
+)
+def test_a_word_in_the_wrong_place(text: str, hint: str) -> None:
+    with pytest.raises(SourceError) as refused:
+        SCANNER.header(text, "dbo")
+    assert hint in str(refused.value.hint)
+
+
+def test_a_keyword_in_brackets_is_a_name() -> None:
+    assert SCANNER.header("CREATE VIEW [select] AS SELECT 1 AS n").name == Name(
+        "dbo", "select", "dbo"
+    )

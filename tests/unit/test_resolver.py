@@ -50,6 +50,15 @@ def test_a_default_schema_that_needs_quotes(dialect, label):
     assert resolver(label, dialect=dialect, default_schema="My App")["fn"] == f"{label}_1"
 
 
+def test_names_in_brackets_on_sql_server():
+    found = resolver("dbo.spFoo", "dbo.[My Proc]", dialect="mssql", default_schema="dbo")
+    assert found["[dbo].[spFoo]"] == found["[spfoo]"] == "dbo.spFoo_1"
+    assert found["[dbo].[My Proc]"] == found["[My Proc]"] == "dbo.[My Proc]_1"
+    assert found.get("[dbo].[spBar]") is None
+    with pytest.raises(UnknownNameError):
+        resolver("app.fn")["[app].[fn]"]
+
+
 def test_case_matters_except_on_sql_server():
     found = resolver("dbo.spFoo", dialect="mssql", default_schema="dbo")
     assert found["DBO.SPFOO"] == found["spfoo"] == "dbo.spFoo_1"

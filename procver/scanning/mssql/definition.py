@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from procver.objects import Kind
+from procver.scanning.mssql.keywords import RESERVED
 from procver.scanning.mssql.lexer import identifier
 from procver.scanning.tokens import closing
 
@@ -63,7 +64,7 @@ def read_head(toks: Sequence[str], lo: int, hi: int) -> Definition | None:
         return None
     noun = i
     i += 1
-    if not identifier(toks[i]):
+    if not identifier(toks[i]) or toks[i] in RESERVED:
         return None
     name = [i]
     i += 1

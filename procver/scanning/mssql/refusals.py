@@ -6,7 +6,7 @@ from procver.errors import SourceError
 from procver.objects import Kind
 from procver.scanning.mssql.definition import KINDS, Definition, body_start, is_table_type, options
 from procver.scanning.mssql.unit import Unit
-from procver.scanning.refusals import MIGRATION
+from procver.scanning.refusals import MIGRATION, misspelt
 from procver.scanning.tokens import positions
 
 _TRIGGERS = (
@@ -79,6 +79,7 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
                 'write schema.name; "x" is a string while QUOTED_IDENTIFIER is OFF',
             )
         what = _CREATED.get(noun, f"CREATE {noun.upper()}".rstrip())
+        hint = (None if noun in _CREATED else misspelt(noun, KINDS)) or hint
         if noun in ("index", "statistics"):
             what = f"CREATE {noun.upper()} on something else than the object"
         elif noun == "synonym":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from procver.errors import SourceError
 from procver.scanning.postgresql.unit import Unit
-from procver.scanning.refusals import MIGRATION
+from procver.scanning.refusals import MIGRATION, misspelt
 
 _TRIGGERS = (
     "tables call trigger functions, releases do not: leave them to the team's migration tool"
 )
 _PSQL = "psql reads this, the server does not: remove it, or make the file a template (.sql.j2)"
+_VERSIONED = ("function", "procedure", "view", "materialized view")
 _CREATED = {
     "table": "a table",
     "type": "a type",
@@ -93,6 +94,7 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
             i += 1
         noun = toks[i] if i < hi else ""
         what = _CREATED.get(noun, f"CREATE {noun.upper()}".rstrip())
+        hint = (None if noun in _CREATED else misspelt(noun, _VERSIONED)) or hint
         if noun in ("trigger", "rule", "index"):
             what = f"{'an' if noun == 'index' else 'a'} {noun} on something else than the object"
     elif word in ("alter", "drop"):
