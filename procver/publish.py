@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from procver import lanes, obstacles
+from procver import lanes, obstacles, survey
 from procver.contract import Contract
 from procver.dialects import Call, Database, DdlError, Laned
 from procver.errors import DatabaseError, StalePlanError, UsageError
@@ -254,7 +254,13 @@ def _create(
             committed += 1
             tell(writing.BATCH_OBJECTS)
     except DdlError as error:
-        raise explain(error, subjects) from None
+        first = explain(error, subjects)
+        refused = subjects[error.step.subject].version
+        now = read(database, project.config.name)
+        found = (
+            survey.others(database, now, prepared.versions(steps), refused, explain) if now else []
+        )
+        raise first.with_others(found) from None
     return committed
 
 

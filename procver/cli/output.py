@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from procver.dialects import DdlError
 from procver.errors import ProcverError, SourceError
 from procver.publish import Progress
 
@@ -99,6 +100,8 @@ def show_error(error: ProcverError, *, as_json: bool) -> None:
                     {"message": str(e), "hint": e.hint, "file": e.file, "line": e.line}
                     for e in error.others
                 ]
+        elif isinstance(error, DdlError) and error.others:
+            about["others"] = [{"message": str(e), "hint": e.hint} for e in error.others]
         click.echo(json.dumps({"error": about}, indent=2, ensure_ascii=False))
         return
     shown = click.style("error: ", fg="red", bold=True) + str(error)

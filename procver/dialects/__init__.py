@@ -8,7 +8,7 @@ registry takes one JSON document and gives plain rows, so that one round trip se
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -81,7 +81,8 @@ class DdlError(DatabaseError):
         unit: index of its unit among those given to `Database.run`.
         step: the step.
         position: offset in the step's text, from 0, where the server saw the error; None if it did not say.
-        blocked_by: for a refused drop, what the server says depends on it.
+        detail: for a refused drop, what the server says depends on it.
+        others: what else the server would refuse, where that was looked for.
     """
 
     code = "ddl"
@@ -102,6 +103,17 @@ class DdlError(DatabaseError):
         self.unit = unit
         self.position = position
         self.detail = detail
+        self.others: tuple[DdlError, ...] = ()
+
+    def with_others(self, others: Sequence[DdlError]) -> DdlError:
+        """Return this error, which now stands for ``others`` too."""
+        self.others = tuple(others)
+        if others:
+            more = "1 more definition" if len(others) == 1 else f"{len(others)} more definitions"
+            lines = [str(self), f"{more} would be refused:", *(f"  {other}" for other in others)]
+            self.message = "\n".join(lines)
+            self.args = (self.message,)
+        return self
 
     @property
     def refused(self) -> bool:

@@ -208,3 +208,34 @@ def test_gc_while_a_release_is_half_rolled_out(world: World) -> None:
     world.run("gc", "--apply")
     assert world.json("gc", "--apply")["dropped"] == 4
     assert world.json("verify")["findings"] == []
+
+
+def test_all_definitions_that_the_server_refuses_are_told_at_once(world: World) -> None:
+    world.publish("1")
+    world.write(
+        bad1="CREATE VIEW app.bad1 AS\nSELECT t.nope1 FROM app.thing t\n",
+        bad2="CREATE VIEW app.bad2 AS SELECT t.nope2 FROM app.thing t\n",
+        bad3="CREATE VIEW app.bad3 AS SELECT x.nope3 FROM app.good x\n",
+        good="CREATE VIEW app.good AS SELECT t.id FROM app.thing t\n",
+        over="CREATE VIEW app.over1 AS SELECT b.nope1 FROM app.bad1 b\n",
+    )
+    world.run("lock")
+    before = world.look()
+    error = world.json("publish", "-r", "2", code=3)["error"]
+    assert error["code"] == "ddl"
+    lines = error["message"].splitlines()
+    assert "2 more definitions would be refused:" in lines
+    for number in (1, 2, 3):
+        (line,) = [line for line in lines if f"sql/bad{number}.sql:" in line]
+        assert f"app.bad{number}_1" in line
+        assert f"nope{number}" in line
+    assert len(error["others"]) == 2
+    assert all(other["message"] and other["hint"] for other in error["others"])
+    assert "over1" not in error["message"], "nobody can tell yet"
+    assert world.look() == before
+    for number in (1, 3):
+        (world.root / f"sql/bad{number}.sql").unlink()
+    (world.root / "sql/over.sql").unlink()
+    assert "would be refused" not in world.json("publish", "-r", "2", code=3)["error"]["message"]
+    (world.root / "sql/bad2.sql").unlink()
+    assert [c["physical"] for c in world.publish("2")["create"]] == ["app.good_1"]

@@ -33,6 +33,7 @@ ROWS = [
     ["obstacles"],
     ["prepared"],
     ["lanes"],
+    ["survey"],
     ["publish"],
     ["evidence"],
     ["releases"],
