@@ -255,11 +255,9 @@ def _create(
             tell(writing.BATCH_OBJECTS)
     except DdlError as error:
         first = explain(error, subjects)
-        refused = subjects[error.step.subject].version
-        now = read(database, project.config.name)
-        found = (
-            survey.others(database, now, prepared.versions(steps), refused, explain) if now else []
-        )
+        versions = prepared.versions(steps)
+        name = project.config.name
+        found = survey.others(database, name, versions, error, subjects, explain)
         raise first.with_others(found) from None
     return committed
 
