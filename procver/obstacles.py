@@ -8,6 +8,7 @@ from typing import Any
 
 from procver.dialects import Call, Database, Row
 from procver.errors import ConflictError, DatabaseError, StalePlanError
+from procver.known import DROPPED
 from procver.objects import Name, Note
 from procver.plan import Create
 from procver.project.workspace import Project
@@ -73,11 +74,12 @@ def refuse(
         )
     if taken:
         raise _taken(database, project, wanted, taken)
-    return tuple(
+    unsigned = (
         note
         for schema, leaf, how in signed
         for note in _unsigned(project, models[Name(schema, leaf)], how)
     )
+    return (*_unseen(project, wanted.values()), *unsigned)
 
 
 def _source(project: Project, wanted: dict[Name, Create], schema: str) -> str:
@@ -86,6 +88,18 @@ def _source(project: Project, wanted: dict[Name, Create], schema: str) -> str:
         if name.schema == schema and step.member is not None:
             return f"{project.sources.by_name[step.member.name].path}: "
     return ""
+
+
+def _unseen(project: Project, steps: Iterable[Create]) -> Iterator[tuple[str, Note]]:
+    """Yield what the registry has for being there, and this login does not find."""
+    for step in steps:
+        if step.known is not None and step.member is not None and step.known.state != DROPPED:
+            message = f"{step.physical} was published here, and this login does not find it"
+            hint = (
+                "somebody dropped it, and it is created again as it was; or the login may not see it: grant it rights on"
+                " what it publishes"
+            )
+            yield project.sources.by_name[step.member.name].path, Note("unseen", 1, message, hint)
 
 
 def _models(steps: Iterable[Create]) -> dict[Name, Create]:

@@ -195,3 +195,13 @@ def test_a_reformatting_does_not_fill_the_screen(world: World) -> None:
     assert said.count("only comments or layout changed: no new version") == 10
     assert "  ~ and 2 more, of which only comments or layout changed\n" in said
     assert len(world.json("plan")["cosmetic"]) == 12
+
+
+def test_a_version_that_is_not_found_is_told(world: World) -> None:
+    world.publish("1")
+    world.drop("app.count_things_1")
+    (remark,) = world.json("plan")["remarks"]
+    assert (remark["rule"], remark["file"]) == ("unseen", "sql/count_things.sql")
+    assert "app.count_things_1" in remark["message"]
+    assert [c["reason"] for c in world.publish("1")["create"]] == ["restored"]
+    assert world.json("plan")["remarks"] == []
