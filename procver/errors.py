@@ -27,6 +27,9 @@ class ProcverError(Exception):
     Args:
         message: what failed and why, in one sentence.
         hint: what to do next, in one sentence.
+
+    Attributes:
+        others: more of the same, where this error stands for several; its message names some of them.
     """
 
     code = "error"
@@ -36,6 +39,7 @@ class ProcverError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.others: tuple[ProcverError, ...] = ()
 
     def __str__(self) -> str:
         return self.message
@@ -61,7 +65,6 @@ class SourceError(UsageError):
         file: path of the source, as the user knows it; added by the project floor when None.
         line: line in the file, from 1.
         hint: what to write instead.
-        others: what is wrong with more files, where this error stands for several.
     """
 
     code = "source"
@@ -73,12 +76,10 @@ class SourceError(UsageError):
         file: str | None = None,
         line: int | None = None,
         hint: str | None = None,
-        others: list[SourceError] | tuple[SourceError, ...] = (),
     ) -> None:
         super().__init__(message, hint=hint)
         self.file = file
         self.line = line
-        self.others = tuple(others)
 
     def __str__(self) -> str:
         if self.file is None:

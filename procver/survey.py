@@ -25,9 +25,6 @@ MOST = 20
 SECONDS = 20.0
 """How long it goes on looking."""
 
-_PASSING = {"55P03", "40P01", "1222", "1205"}
-"""SQLSTATE lock_not_available and deadlock_detected, and SQL Server's numbers of the same."""
-
 _NEVER = Ddl("PROCVER ROLLS THIS BACK", setting=True)
 """No server takes it: the transaction that ends with it leaves nothing. As a setting it is sent by itself."""
 
@@ -55,7 +52,7 @@ def others(
         explain: turns a refusal into one that names the source.
     """
     found: list[DdlError] = []
-    if first.refused or first.sqlstate in _PASSING:
+    if first.refused or first.busy:
         return found
     end = time.monotonic() + SECONDS
     # Somebody else may be writing, a source may just have changed, the connection may break: the first refusal is what counts.
@@ -66,7 +63,7 @@ def others(
         bad = {_key(first, subjects)}
         while known and len(left) <= LARGEST and len(found) < MOST - 1 and time.monotonic() < end:
             error, tried = _refused(database, known, _steps(left, bad))
-            if error is None or error.refused:
+            if error is None or error.refused or error.busy:
                 break
             bad.add(_key(error, tried))
             found.append(explain(error, tried))

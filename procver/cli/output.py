@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-from procver.dialects import DdlError
 from procver.errors import ProcverError, SourceError
 from procver.publish import Progress
 
@@ -88,20 +87,9 @@ class Output:
 def show_error(error: ProcverError, *, as_json: bool) -> None:
     """Print an error: on stdout as JSON, or on stderr as text."""
     if as_json:
-        about: dict[str, Any] = {
-            "code": error.code,
-            "message": str(error),
-            "hint": error.hint,
-        }
-        if isinstance(error, SourceError):
-            about |= {"file": error.file, "line": error.line}
-            if error.others:
-                about["others"] = [
-                    {"message": str(e), "hint": e.hint, "file": e.file, "line": e.line}
-                    for e in error.others
-                ]
-        elif isinstance(error, DdlError) and error.others:
-            about["others"] = [{"message": str(e), "hint": e.hint} for e in error.others]
+        about = {"code": error.code, **_about(error)}
+        if error.others:
+            about["others"] = [_about(other) for other in error.others]
         click.echo(json.dumps({"error": about}, indent=2, ensure_ascii=False))
         return
     shown = click.style("error: ", fg="red", bold=True) + str(error)
@@ -109,6 +97,13 @@ def show_error(error: ProcverError, *, as_json: bool) -> None:
     if error.hint:
         shown = click.style(" hint: ", fg="cyan") + error.hint
         click.echo(_harmless(shown), err=True, color=colour())
+
+
+def _about(error: ProcverError) -> dict[str, Any]:
+    found: dict[str, Any] = {"message": str(error), "hint": error.hint}
+    if isinstance(error, SourceError):
+        found |= {"file": error.file, "line": error.line}
+    return found
 
 
 def _harmless(text: str) -> str:

@@ -82,7 +82,7 @@ class DdlError(DatabaseError):
         step: the step.
         position: offset in the step's text, from 0, where the server saw the error; None if it did not say.
         detail: for a refused drop, what the server says depends on it.
-        others: what else the server would refuse, where that was looked for.
+        busy: whether a lock or a deadlock stood in the way: the same may pass when it is run again.
     """
 
     code = "ddl"
@@ -97,13 +97,14 @@ class DdlError(DatabaseError):
         hint: str | None = None,
         sqlstate: str | None = None,
         detail: str | None = None,
+        busy: bool = False,
     ) -> None:
         super().__init__(message, hint=hint, sqlstate=sqlstate)
         self.step = step
         self.unit = unit
         self.position = position
         self.detail = detail
-        self.others: tuple[DdlError, ...] = ()
+        self.busy = busy
 
     def with_others(self, others: Sequence[DdlError]) -> DdlError:
         """Return this error, which now stands for ``others`` too."""

@@ -335,7 +335,7 @@ class MssqlDatabase:
         if ddl:
             translated: DatabaseError = DdlError(
                 self._target.masked(found.plain), step=ddl, unit=index, position=position,
-                hint=found.hint, sqlstate=found.sqlstate,
+                hint=found.hint, sqlstate=found.sqlstate, busy=found.busy,
             )  # fmt: skip
         elif isinstance(step, list) and not found.busy:
             return _UnclearError()

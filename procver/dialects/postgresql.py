@@ -373,6 +373,7 @@ class _RefusedError(Exception):
                 hint=error.diag.message_hint or _HINTS.get(error.sqlstate),
                 sqlstate=error.sqlstate,
                 detail=error.diag.message_detail,
+                busy=error.sqlstate in _BUSY,
             )
         what = f"the registry's {step.query!r}" if isinstance(step, Call) else "the transaction"
         return _translated(error, f"{what} failed")

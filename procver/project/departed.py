@@ -23,13 +23,17 @@ def remarks(
 
     The server looks up such a name when the procedure runs, if it looks at all: nothing else would tell.
     """
-    parsed = {scanner.parse(label, config.default_schema): label for label in lock.labels}
+    here = set(sources.labels.values())
+    labels = {
+        scanner.parse(label, config.default_schema): label
+        for label in lock.labels
+        if label not in here
+    }
     outside = {scanner.key(scanner.parse(label, config.default_schema)) for label in config.outside}
-    here = set(sources.by_name)
     gone: dict[Name, Kind] = {}
-    for name, label in parsed.items():
+    for name, label in labels.items():
         latest = lock.latest(label)
-        if latest is not None and name not in here and scanner.key(name) not in outside:
+        if latest is not None and scanner.key(name) not in outside:
             gone[name] = latest.kind
     if not gone:
         return
@@ -50,7 +54,7 @@ def remarks(
         for name in found.references:
             if name in gone:
                 line = lowered.count("\n", 0, max(0, lowered.find(name.leaf.lower()))) + 1
-                yield source.path, _note(source, parsed[name], line)
+                yield source.path, _note(source, labels[name], line)
 
 
 def _mentions(text: str, leaves: set[str]) -> bool:

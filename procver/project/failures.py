@@ -45,6 +45,6 @@ class Failures:
             lines.append(f"  and {len(others) - _SHOWN} more")
         hints = {other.hint for other in self._errors}
         hint = first.hint if len(hints) == 1 else f"{first.file}: {first.hint}"
-        raise SourceError(
-            "\n".join(lines), file=first.file, line=first.line, hint=hint, others=others
-        ) from first
+        several = SourceError("\n".join(lines), file=first.file, line=first.line, hint=hint)
+        several.others = tuple(others)
+        raise several from first

@@ -11,7 +11,7 @@ from procver.contract import Contents, Contract, build, number
 from procver.errors import StaleLockError
 from procver.lock import Entry, Lock
 from procver.objects import Name, Note
-from procver.project import lockfile
+from procver.project import departed, lockfile
 from procver.project.cache import Cache
 from procver.project.config import FILE, Config, find
 from procver.project.config import load as load_config
@@ -172,7 +172,7 @@ class Project:
                     message = f"{label} is pinned to version {version} by its physical name"
                     hint = f"write {label}, with `-- procver: pin {label} = {version}` if that is meant"
                     found.append((source.path, Note("fixed-version", 1, message, hint)))
-        found += self._departed
+        found += departed.remarks(self.config, self.scanner, self.sources, self._start)
         found += self._idle_grants()
         return found
 
@@ -188,11 +188,3 @@ class Project:
                         "correct the pattern: it names schema and object, as app.* or app.find_things does",
                     ),
                 )
-
-    @cached_property
-    def _departed(self) -> list[tuple[str, Note]]:
-        if all(label in self.names for label in self._start.labels):
-            return []
-        from procver.project import departed
-
-        return list(departed.remarks(self.config, self.scanner, self.sources, self._start))

@@ -4,9 +4,9 @@
 //
 // reads every *.sql file of DIRECTORY, one statement each, as one database, and prints lines of three fields, separated by tabs:
 //
-//     refers   OBJECT  REFERENCE    both as "Kind [schema].[name]"; a reference may be a column, a parameter or a type
+//     refers   OBJECT  REFERENCE    both as "Kind [schema].[name]"; a reference may be a column, a parameter or a type;
+//                                   its kind is ? where it cannot be resolved
 //     refused  FILE    MESSAGE      the file is left out
-//     unclear  OBJECT  MESSAGE      a name that cannot be resolved
 
 using System;
 using System.Collections.Generic;
@@ -29,8 +29,6 @@ public static class Binder
                 foreach (var reference in references)
                     Print("refers", Called(found), reference);
             }
-            foreach (var message in model.Validate())
-                Print("unclear", "", message.Message);
         }
         return 0;
     }
