@@ -358,13 +358,16 @@ class _RefusedError(Exception):
     def grouped(self) -> bool:
         """Whether it cannot be told which step was refused."""
         answered = self.error.sqlstate is not None and self.error.sqlstate not in _BUSY
-        return answered and len(self.steps) > 1
+        items = sum(len(s.subjects) if isinstance(s, Call) else 1 for s in self.steps)
+        return answered and items > 1
 
     def translated(self, unit: int) -> DatabaseError:
         """Return the error to raise for the unit with this index."""
         error, step = self.error, self.steps[0] if self.steps else None
+        if isinstance(step, Call) and step.subjects:
+            step = Ddl("", step.subjects[0])
         if isinstance(step, Ddl) and error.sqlstate and error.diag.message_primary:
-            at = error.diag.statement_position
+            at = error.diag.statement_position if step.sql else None
             return DdlError(
                 error.diag.message_primary,
                 step=step,
@@ -380,7 +383,10 @@ class _RefusedError(Exception):
 
 
 def _grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Ddl, ...]]:
-    """Yield each call alone, and neighbouring DDL together, up to ``size``."""
+    """Yield each call alone, and neighbouring DDL together, up to ``size``.
+
+    With a size of 1, a call for several subjects is one for each.
+    """
     group: list[Call | Ddl] = []
     for step in steps:
         if isinstance(step, Ddl):
@@ -391,7 +397,11 @@ def _grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Dd
             yield tuple(group)
             group = []
         if isinstance(step, Call):
-            yield (step,)
+            if size > 1 or len(step.subjects) < 2:
+                yield (step,)
+                continue
+            for item, subject in zip(step.argument, step.subjects, strict=True):
+                yield (Call(step.query, [item], (subject,)),)
     if group:
         yield tuple(group)
 
