@@ -21,10 +21,14 @@ def _pairs(requires: Any, physical: str) -> list[tuple[str, int]]:
     try:
         return [(str(label), int(number)) for label, number in requires]
     except (TypeError, ValueError):
-        raise DatabaseError(
-            f"the registry cannot be read: procver.version.requires of {physical} is not a list of versions",
-            hint="somebody changed procver.version by hand: bring that row back from a backup of the database",
-        ) from None
+        raise _damaged(physical, "requires") from None
+
+
+def _damaged(physical: str, column: str) -> DatabaseError:
+    return DatabaseError(
+        f"the registry cannot be read: procver.version.{column} of {physical} is not what procver writes",
+        hint="somebody changed procver.version by hand: bring that row back from a backup of the database",
+    )
 
 
 def read(database: Database, project: str) -> Known | None:
@@ -52,6 +56,8 @@ def read(database: Database, project: str) -> Known | None:
     for row in versions:
         label, number, version_id, kind, print_, shape, source, schema, leaf, *rest = row
         physical, state, since, quarantined, requires, found = rest
+        if kind not in KINDS:
+            raise _damaged(physical, "kind")
         known[label, number] = KnownVersion(
             label, number, version_id, KINDS[kind], print_, shape, source, Name(schema, leaf),
             physical, state, since, quarantined, found,
