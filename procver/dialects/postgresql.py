@@ -40,8 +40,25 @@ QUEUE_TIMEOUT = 60.0
 GROUP = 16
 """DDL statements sent as one: a message, its parsing and its answer cost as much as a small function."""
 
-PINNED = "SET LOCAL search_path = pg_catalog, pg_temp"
-"""Statements of ours find nothing that other roles may have created."""
+SETTINGS = {
+    "client_encoding": "UTF8", "DateStyle": "ISO, MDY", "IntervalStyle": "postgres", "TimeZone": "UTC",
+    "standard_conforming_strings": "on", "backslash_quote": "safe_encoding", "array_nulls": "on",
+    "transform_null_equals": "off", "xmloption": "content", "bytea_output": "hex",
+    "extra_float_digits": "1", "quote_all_identifiers": "off", "check_function_bodies": "on",
+}  # fmt: skip
+"""What every transaction runs under, whatever the server, database, role or pooler sets: a definition
+means the same everywhere, and the catalog describes it in the same words. They are the server's own
+defaults; a source that sets one of them before its definition wins."""
+
+
+def _set(settings: Mapping[str, str]) -> bytes:
+    calls = [f"pg_catalog.set_config('{k}', '{v}', true)" for k, v in settings.items()]
+    return f"SELECT {', '.join(calls)}".encode()
+
+
+# Statements of ours find nothing that other roles may have created, and no policy hides rows from them unseen.
+_OURS = {"search_path": "pg_catalog, pg_temp", "row_security": "off"}
+PINNED = _set(SETTINGS | _OURS)
 
 _READING = (
     b"SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
@@ -49,10 +66,13 @@ _READING = (
 )
 # What runs as definitions do: under the project's search_path, as the definitions before it left it.
 _BESIDE_DEFINITIONS = ("defer_checks", "check_bodies")
-_TO_DEFINITIONS = b"SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('procver.search_path'), true)"
+_TO_DEFINITIONS = (
+    b"SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('procver.search_path'), true),"
+    b" pg_catalog.set_config('row_security', 'on', true)"
+)
 _FROM_DEFINITIONS = (
-    b"SELECT pg_catalog.set_config('procver.search_path', pg_catalog.current_setting('search_path'), true),"
-    b" pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+    b"SELECT pg_catalog.set_config('procver.search_path', pg_catalog.current_setting('search_path'), true), "
+    + _set(_OURS).removeprefix(b"SELECT ")
 )
 
 _STALE = "PV001"
@@ -218,12 +238,14 @@ class PostgresqlDatabase:
         try:
             with connection.pipeline():
                 connection.execute(begin.encode())
-                # What the catalog says is then qualified, and means the same in the transaction that uses it; and a
-                # policy that hides rows must not look like an empty registry.
-                connection.execute(_READING)
+                # What the catalog says is then qualified, and means the same in the transaction that uses it.
+                connection.execute(PINNED)
                 for call in calls:
                     cursor = psycopg.RawCursor(connection)
-                    cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))
+                    # Rows are read after the transaction, when another DateStyle may be in force again.
+                    cursor.execute(
+                        self._queries[call.query], (json.dumps(call.argument or {}),), binary=True
+                    )
                     cursors.append(cursor)
                 connection.execute("COMMIT")
             return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
@@ -321,7 +343,7 @@ class PostgresqlDatabase:
                 for index, unit in enumerate(chain(tuple(window), fresh())):
                     # Each statement must see what others committed while it waited for a lock.
                     send(b"BEGIN ISOLATION LEVEL READ COMMITTED")
-                    send(PINNED.encode())
+                    send(PINNED)
                     defining = False
                     first_of_all = hold(done + index, unit.patient)
                     for steps in _grouped(chain((first_of_all,), unit.steps), group):
