@@ -487,7 +487,12 @@ def open_database(
 
     def dial() -> psycopg.Connection[Any]:
         with environment():
-            return psycopg.connect(autocommit=True, prepare_threshold=None, **parts)
+            connection: psycopg.Connection[Any] = psycopg.connect(
+                autocommit=True, prepare_threshold=None, **parts
+            )
+        # Whoever waited for a lock must see what the other one committed.
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        return connection
 
     try:
         parts = psycopg.conninfo.conninfo_to_dict(url)
