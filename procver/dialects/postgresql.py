@@ -244,7 +244,7 @@ class PostgresqlDatabase:
                     cursor = psycopg.RawCursor(connection)
                     # Rows are read after the transaction, when another DateStyle may be in force again.
                     cursor.execute(
-                        self._queries[call.query], (json.dumps(call.argument or {}),), binary=True
+                        self._queries[call.query], (_document(call.argument or {}),), binary=True
                     )
                     cursors.append(cursor)
                 connection.execute("COMMIT")
@@ -324,7 +324,7 @@ class PostgresqlDatabase:
         def send(sql: bytes, steps: tuple[Call | Ddl, ...] = (), argument: Any = None) -> None:
             cursor = psycopg.RawCursor(self._connection)
             sent.append(_Sent(cursor, steps))
-            cursor.execute(sql, None if argument is None else (json.dumps(argument),))
+            cursor.execute(sql, None if argument is None else (_document(argument),))
 
         def settle() -> int:
             """Forget the statements that have answered; count the commits among them."""
@@ -437,6 +437,16 @@ class _RefusedError(Exception):
             )
         what = f"the registry's {step.query!r}" if isinstance(step, Call) else "the transaction"
         return _translated(error, f"{what} failed")
+
+
+def _document(argument: Any) -> str:
+    """Return JSON without escapes: a database in SQL_ASCII cannot read any beyond ASCII."""
+    text = json.dumps(argument, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        return json.dumps(argument)
+    return text
 
 
 def _is_definition(step: Call | Ddl) -> bool:
