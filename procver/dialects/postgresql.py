@@ -60,10 +60,6 @@ def _set(settings: Mapping[str, str]) -> bytes:
 _OURS = {"search_path": "pg_catalog, pg_temp", "row_security": "off"}
 PINNED = _set(SETTINGS | _OURS)
 
-_READING = (
-    b"SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
-    b" pg_catalog.set_config('row_security', 'off', true)"
-)
 # What runs as definitions do: under the project's search_path, as the definitions before it left it.
 _BESIDE_DEFINITIONS = ("defer_checks", "check_bodies")
 _TO_DEFINITIONS = (
