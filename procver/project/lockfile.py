@@ -130,7 +130,7 @@ def sides(config: Config, base: str | None = None) -> Sides:
     text = _decode(_bytes(config.root / FILE), FILE) if base is None else _lenient(config, damaged)
     file = read_conflict(text, FILE, None if base is None else damaged)
     whole = base is not None or staged is not None
-    if not whole:
+    if base is None:
         try:
             Lock.parse(text, path=FILE)
         except LockError:

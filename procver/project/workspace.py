@@ -157,9 +157,11 @@ class Project:
         )
         lock, added, moved = settle(extended, kept, wanted, pinned)
         self.numbered = Numbered(prints, lock, added)
-        there = {(entry.name, entry.number) for entry in sides.file}
+        here = {(entry.name, entry.number): entry.fingerprint for entry in sides.file}
+        # What was moved in an earlier run stays contested until it is merged.
+        moved = tuple(m for m in moved if here.get((m.entry.name, m.number)) != m.entry.fingerprint)
         lost = () if sides.whole else sides.fork
-        restored = tuple(entry for entry in lost if (entry.name, entry.number) not in there)
+        restored = tuple(entry for entry in lost if (entry.name, entry.number) not in here)
         return Renewed(self.numbered, moved, restored, sides.branches, sides.damaged)
 
     def contract(self, *, locked: bool = True) -> Contract:
