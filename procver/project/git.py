@@ -65,7 +65,8 @@ def run(
     except (OSError, ValueError) as error:  # ValueError: a NUL in the revision
         why = "git is not installed" if isinstance(error, FileNotFoundError) else str(error)
         raise UsageError(
-            f"cannot run git: {why}", hint="install git, or run the command without --base"
+            f"cannot run git: {why}",
+            hint="install git, or run the command without --base and --git",
         ) from error
 
 
@@ -145,6 +146,32 @@ def blobs(directory: Path, names: Sequence[str]) -> list[bytes | None]:
         else:
             found.append(None)
     return found
+
+
+def check(directory: Path) -> None:
+    """Check that ``directory`` is in a work tree.
+
+    Raises:
+        UsageError: it is not, or git is not installed.
+    """
+    done = run(directory, "rev-parse", "--is-inside-work-tree")
+    if done.stdout.strip() != b"true":
+        why = done.stderr.decode(errors="replace").strip() or "this is not a work tree"
+        raise UsageError(
+            f"git cannot be set up here: {why}", hint="run git init, then the same command again"
+        )
+
+
+def configure(directory: Path, name: str, value: str) -> None:
+    """Set a value in the configuration of this clone.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    done = run(directory, "config", "--local", name, value)
+    if done.returncode:
+        why = done.stderr.decode(errors="replace").strip()
+        raise UsageError(f"git cannot set {name}: {why}", hint="see: git config --local --list")
 
 
 def main_name(directory: Path) -> str | None:

@@ -139,14 +139,18 @@ def start(tmp_path: Path, branch: str = "main", below: str = "") -> Clone:
     return first
 
 
-@pytest.fixture(params=["", "db/shop"], ids=["top", "below"])
+BELOW = pytest.mark.parametrize("two", ["", "db/shop"], indirect=True, ids=["top", "below"])
+
+
+@pytest.fixture
 def two(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Clone, Clone]:
     """Ann, whose main is pushed with 2 = 200; Bob, whose feature has 2 = 100 and who fetched.
 
     Bob's local main is behind, at 1.
     """
-    ann = start(tmp_path, below=request.param)
-    bob = clone(tmp_path, "bob", below=request.param)
+    below = getattr(request, "param", "")
+    ann = start(tmp_path, below=below)
+    bob = clone(tmp_path, "bob", below=below)
     bob.git("checkout", "-q", "-b", "feature")
     bob.commit(100)
     ann.commit(200)
@@ -155,6 +159,7 @@ def two(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Clone, Clone]:
     return ann, bob
 
 
+@BELOW
 def test_a_local_main_that_is_behind(two: tuple[Clone, Clone]) -> None:
     """The first failure: lock --base main kept only this branch's entries."""
     ann, bob = two
@@ -172,9 +177,12 @@ def test_a_local_main_that_is_behind(two: tuple[Clone, Clone]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("--base",), ("--base", "origin/main"), ("--base", "feature")]
-)
-@pytest.mark.parametrize("style", ["merge", "diff3", "zdiff3"])
+    ("style", "words"),
+    [
+        ("merge", ()), ("diff3", ()), ("zdiff3", ()), ("merge", ("--base",)),
+        ("diff3", ("--base", "origin/main")), ("merge", ("--base", "feature")),
+    ],
+)  # fmt: skip
 def test_a_merge(two: tuple[Clone, Clone], words: tuple[str, ...], style: str) -> None:
     _, bob = two
     bob.git("config", "merge.conflictStyle", style)
@@ -194,7 +202,7 @@ def test_a_merge(two: tuple[Clone, Clone], words: tuple[str, ...], style: str) -
 @pytest.mark.parametrize("how", ["rebase", "cherry-pick", "pull"])
 def test_ours_and_theirs_in_other_places(two: tuple[Clone, Clone], how: str) -> None:
     """In a rebase "ours" is what is rebased onto: the remote's main decides, wherever it is."""
-    ann, bob = two
+    _, bob = two
     if how == "rebase":
         bob.git("rebase", "-q", "origin/main", code=1)
     elif how == "pull":
@@ -217,6 +225,7 @@ def test_markers_without_a_conflict_in_the_index(two: tuple[Clone, Clone]) -> No
     assert bob.numbers() == {1: "1", 2: "200", 3: "100"}
 
 
+@BELOW
 def test_a_conflict_that_was_settled_by_taking_one_side(two: tuple[Clone, Clone]) -> None:
     for side in ("--ours", "--theirs"):
         _, bob = two
@@ -260,7 +269,7 @@ def test_an_entry_that_a_merge_lost_is_found_by_the_check(two: tuple[Clone, Clon
 
 def test_before_any_merge(two: tuple[Clone, Clone]) -> None:
     """A new number is above those of the remote's main, and what it has taken is not kept here."""
-    ann, bob = two
+    _, bob = two
     assert bob.run("lock", "--check", code=1).stdout.startswith("would renumber app.f 2 to 3")
     bob.returns(300)
     assert [e["version"] for e in bob.json("lock")["added"]] == [3, 4]
@@ -355,6 +364,7 @@ def test_the_main_branch_of_procver_toml(two: tuple[Clone, Clone], main: str) ->
     assert bob.numbers() == {1: "1", 2: "300", 3: "100"}
 
 
+@BELOW
 def test_a_detached_head_and_a_linked_work_tree(two: tuple[Clone, Clone], tmp_path: Path) -> None:
     _, bob = two
     bob.git("checkout", "-q", "--detach")
@@ -487,3 +497,112 @@ def test_names_that_are_quoted_and_physical_names_survive(two: tuple[Clone, Clon
     assert rows[0] == "# procver.lock 2"
     assert line in rows
     assert bob.numbers() == {1: "1", 2: "200", 3: "100"}
+
+
+# ---- the merge driver ------------------------------------------------------------------------
+
+
+def tree(place: Clone) -> dict[int, str]:
+    """Return the numbers as the last commit has them."""
+    return {e.number: meaning(e) for e in place.lock("HEAD") if e.name == "app.f"}
+
+
+@BELOW
+@pytest.mark.parametrize("how", ["merge", "rebase", "cherry-pick"])
+def test_the_merge_driver(two: tuple[Clone, Clone], how: str) -> None:
+    _, bob = two
+    if how == "cherry-pick":
+        bob.git("checkout", "-q", "-b", "other", "origin/main")
+    assert "commit it" in bob.run("init", "--git").stdout
+    bob.save("attributes")
+    if how == "rebase":  # the attributes must be there before the number is
+        bob.git("rebase", "-q", "--onto", "main", "HEAD~1")
+        bob.git("cherry-pick", "ORIG_HEAD~1")
+    words = (how, "feature") if how == "cherry-pick" else (how, "-q", "origin/main")
+    bob.git(*words, code=1)
+    assert bob.git("diff", "--name-only", "--diff-filter=U").split() == [
+        (bob.root / "sql" / "f.sql").relative_to(bob.top).as_posix()
+    ]
+    bob.returns(100)
+    bob.git("add", "-A")
+    bob.git(how, "--continue")
+    assert tree(bob) == {1: "1", 2: "200", 3: "100"}
+    assert bob.run("lock", "--check").stderr == ""
+
+
+def test_the_merge_driver_of_main(two: tuple[Clone, Clone]) -> None:
+    """On main, ours is main; with two other branches, ours is the one that is checked out."""
+    ann, bob = two
+    bob.git("push", "-q", "origin", "feature")
+    ann.git("fetch", "-q")
+    ann.run("init", "--git")
+    ann.save("attributes")
+    ann.git("merge", "-q", "origin/feature", code=1)
+    assert ann.numbers() == {1: "1", 2: "200", 3: "100"}
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs", "base"])
+def test_a_version_that_cannot_be_merged_is_left_to_git(tmp_path: Path, side: str) -> None:
+    for name in ("ours", "theirs", "base"):
+        text = "garbage\n" if name == side else f"app.f function 1 v1:{'a' * 64}\n"
+        (tmp_path / name).write_text(text)
+    before = (tmp_path / "ours").read_bytes()
+    names = [str(tmp_path / name) for name in ("base", "ours", "theirs")]
+    place = Clone(tmp_path)
+    error = place.json("lock", "--merge-driver", *names, "procver.lock", code=2)["error"]
+    assert "not of the form" in error["message"]
+    assert (tmp_path / "ours").read_bytes() == before
+
+
+def test_the_merge_driver_keeps_every_entry(tmp_path: Path) -> None:
+    def row(number: int, digit: str, more: str = "") -> str:
+        return f"app.f function {number} v1:{digit * 64}{more}\n"
+
+    texts = {
+        "base": row(1, "a"),
+        "ours": row(1, "a") + row(2, "b") + row(4, "c"),
+        "theirs": row(1, "a", ' as app."f old"') + row(2, "d") + row(3, "c"),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    names = [str(tmp_path / name) for name in ("base", "ours", "theirs")]
+    done = Clone(tmp_path).run("lock", "--merge-driver", *names)
+    assert "renumbered app.f 2 to 5" in done.stderr
+    assert (tmp_path / "ours").read_text() == (
+        "# procver.lock 2\n" + HEADER + "\n" + row(1, "a", ' as app."f old"') + row(2, "b")
+        + row(3, "c") + row(4, "c") + row(5, "d")
+    )  # fmt: skip
+
+
+def test_words_that_do_not_go_together(tmp_path: Path) -> None:
+    place = Clone(tmp_path)
+    for words in (("--merge-driver", "a"), ("--merge-driver", "--check", "a", "b", "c"), ("main",)):
+        assert place.json("lock", *words, code=2)["error"]["hint"]
+
+
+def test_init_installs_the_driver_once(tmp_path: Path) -> None:
+    place = Clone(tmp_path / "shop")
+    place.root.mkdir()
+    (place.root / ".gitattributes").write_bytes(b"*.sql text\r\n*.png binary")
+    error = place.json("init", "--git", code=2)["error"]
+    assert "not a git repository" in error["message"]
+    assert not (place.root / "procver.toml").exists()
+    place.git("init", "-q", "-b", "master")
+    for _ in range(2):
+        place.run("init", "--git")
+        assert (place.root / ".gitattributes").read_bytes() == (
+            b"*.sql text\r\n*.png binary\nprocver.lock merge=procver-lock\n"
+        )
+    assert 'main = "master"\n' in (place.root / "procver.toml").read_text()
+    driver = place.git("config", "--local", "merge.procver-lock.driver")
+    assert driver == "procver lock --merge-driver %O %A %B %P\n"
+    assert "procver-lock" in place.git("check-attr", "merge", "procver.lock")
+
+
+def test_init_in_a_clone_knows_the_main_branch(tmp_path: Path) -> None:
+    start(tmp_path, "trunk")
+    bob = clone(tmp_path, "bob")
+    bob.git("checkout", "-q", "-b", "feature")
+    (bob.root / "new").mkdir()
+    CliRunner().invoke(cli, ["init", "-C", str(bob.root / "new")])
+    assert 'main = "trunk"\n' in (bob.root / "new" / "procver.toml").read_text()
