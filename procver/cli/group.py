@@ -27,7 +27,7 @@ _COMMANDS = {
     "demo": "demo",
     "embedded": "setup",
     "completion": "setup",
-    "lock": "publishing",
+    "lock": "locking",
     "plan": "publishing",
     "publish": "publishing",
     "map": "publishing",
@@ -160,10 +160,7 @@ class Context:
                 f"{len(found)} remark(s) on the sources: `procver lock --check` shows them"
             )
         for path, note in (*(() if brief else found), *more):
-            self.output.remark(
-                click.style("warning: ", fg="yellow")
-                + f"{path}:{note.line}: {note.message}\n    {note.hint}"
-            )
+            self.warn(f"{path}:{note.line}: {note.message}", note.hint)
         return [
             {
                 "rule": note.rule,
@@ -174,6 +171,10 @@ class Context:
             }
             for path, note in (*found, *more)
         ]
+
+    def warn(self, message: str, hint: str | None) -> None:
+        """Print a warning and what to do about it on stderr."""
+        self.output.remark(click.style("warning: ", fg="yellow") + f"{message}\n    {hint}")
 
     def connect(self) -> Database:
         """Open a connection to the target; it is closed when the command ends."""

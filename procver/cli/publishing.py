@@ -1,4 +1,4 @@
-"""lock, plan, publish, map."""
+"""plan, publish, map."""
 
 from __future__ import annotations
 
@@ -10,44 +10,10 @@ import click
 from procver import mapping
 from procver.cli.group import Context, command
 from procver.contract import Contract
-from procver.errors import FindingsError
 from procver.plan import RESTORED, Plan
-from procver.project import lockfile
 from procver.project.config import Config
 from procver.project.files import write_atomic
 from procver.publish import check_release_name, preview, publish
-
-
-@click.command()
-@command(target=False)
-@click.option("--check", is_flag=True, help="Change nothing; exit 1 if the lock file would change.")
-@click.option(
-    "--base", metavar="REF", is_flag=False, flag_value="",
-    help="Start from the lock file at this git revision (default: the configured main branch).",
-)  # fmt: skip
-def lock(context: Context, check: bool, base: str | None) -> None:
-    """Give numbers to new versions, in procver.lock, offline."""
-    project = context.project
-    start = (base or project.config.main) if base is not None else None
-    numbered = project.rebased(start) if start else project.numbered
-    project.check(numbered)
-    _, found, added = numbered
-    document = {
-        "added": [
-            {"name": e.name, "kind": str(e.kind), "version": e.number, "fingerprint": e.fingerprint}
-            for e in added
-        ],
-        "versions": len(found),
-        "remarks": context.remarks(),
-    }
-    differs = bool(added) or (start is not None and not lockfile.holds(project.config, found))
-    if differs and not check:
-        lockfile.write(project.config, found)
-    verb = "would add" if check else "added"
-    lines = [f"{verb} {e.name} {e.number} ({e.kind})" for e in added]
-    context.output.data(document, lines or ["procver.lock is up to date"])
-    if check and differs:
-        raise SystemExit(FindingsError.exit_code)
 
 
 @click.command()
@@ -152,7 +118,6 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     yield f"{what}{len(plan.create)} to create, {plan.reuse} reused{note}"
 
 
-lock_command = lock
 plan_command = plan
 publish_command = publish_
 map_command = map_

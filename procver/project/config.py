@@ -105,7 +105,7 @@ class Config:
         placeholders: what stands in sources for other text, ``$(Schema)`` of sqlcmd for instance, with that text.
         map: where publish writes the mapping.
         encoding: of source files without a byte order mark.
-        main: the branch whose lock ``procver lock --base`` starts from.
+        main: the main branch, which keeps its numbers; for ``main`` the remote's HEAD comes first.
         variables: what templates see.
         targets: database URLs by name, variables not yet expanded; kept out of ``repr``.
         grants: in file order.

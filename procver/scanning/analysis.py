@@ -66,12 +66,12 @@ class Shape:
     def digest(self) -> str:
         """Return the SHA-256 of all that was gathered, in hex.
 
-        Line ends inside literals count as line feeds: a checkout on another system is no new
-        version.
+        Line ends inside literals count as line feeds, as which they are sent: a checkout on
+        another system makes no new version.
         """
         text = "\x00".join(self.out)
         if "\r" in text:
-            text = text.replace("\r\n", "\n")
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
         return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
