@@ -23,6 +23,7 @@ from procver.scanning.postgresql.mentions import read_strings
 from procver.scanning.postgresql.names import index_of, label, token_forms
 from procver.scanning.postgresql.plpgsql import Plpgsql, variables
 from procver.scanning.postgresql.refusals import refused_trigger_function
+from procver.scanning.postgresql.temporary import temporary
 from procver.scanning.postgresql.unit import Unit
 from procver.scanning.refusals import refuse_nul, too_deep
 from procver.scanning.scopes import Scope
@@ -189,20 +190,10 @@ class _Reader:
             parameters,
             part=(definition.after, definition.hi),
         )
-        scope = Scope(None)
-        walker.typed_list(*routine.arguments, scope)
-        if routine.columns is not None:
-            walker.typed_list(*routine.columns, scope)
-        if routine.returns >= 0:
-            walker.type_region(routine.returns, definition.hi, scope)
-        if routine.support >= 0 and walker.is_name(routine.support):
-            walker.call(walker.chain(routine.support, definition.hi))
-        if routine.atomic is not None:
-            walker.commands(*routine.atomic, scope)
-            self._strings(self.unit, self.names, *routine.atomic)
-        if routine.result is not None:
-            walker.expression(*routine.result, scope)
-            self._strings(self.unit, self.names, *routine.result)
+        walker.signature(definition, routine, Scope(None))
+        for part in (routine.atomic, routine.result):
+            if part is not None:
+                self._strings(self.unit, self.names, *part)
 
     def _parameters(self, definition: Definition, routine: Routine) -> frozenset[str]:
         walker = Plpgsql(
@@ -234,11 +225,14 @@ class _Reader:
             return
         parameters = self._parameters(definition, routine)
         local = frozenset(form for name in parameters for form in token_forms(name))
-        if routine.language == "plpgsql":
+        is_plpgsql = routine.language == "plpgsql"
+        if is_plpgsql:
             local |= variables(toks, candidates)
-            Plpgsql(body, names, candidates, self.findings, local, parameters).body()
+        walker = Plpgsql(body, names, candidates, self.findings, local, parameters)
+        walker.temporary = temporary(body, candidates)
+        if is_plpgsql:
+            walker.body()
         else:
-            walker = Plpgsql(body, names, candidates, self.findings, local, parameters)
             walker.commands(0, len(toks), Scope(None))
 
     # ---- explicit references -----------------------------------------------------------------
