@@ -17,8 +17,6 @@ from procver.scanning.postgresql.keywords import COL_NAME
 
 Tree = Any
 _NO_MEANING = (
-    "location",
-    "stmt_location",
     "stmt_len",
     "list_start",
     "list_end",
@@ -50,7 +48,11 @@ def tree(text: str) -> list[Tree]:
 
 def _bare(node: Tree) -> Tree:
     if isinstance(node, dict):
-        return {key: _bare(value) for key, value in node.items() if key not in _NO_MEANING}
+        return {
+            key: _bare(value)
+            for key, value in node.items()
+            if key not in _NO_MEANING and not key.endswith("location")
+        }
     if isinstance(node, (list, tuple)):
         return [_bare(item) for item in node]
     return node
@@ -151,6 +153,7 @@ class Renamer:
             for cte in clause["ctes"]:
                 self.visit(cte["ctequery"], inner)
                 inner.ctes.add(cte["ctename"])
+                self.visit(cte.get("cycle_clause"), Scope(None))
         return inner
 
     def visit_SelectStmt(self, node: Tree, outer: Scope, named: bool = True) -> None:
@@ -253,7 +256,8 @@ class Renamer:
             self.visit(item["subquery"], around)
         elif kind == "RangeTableSample":
             self.from_item(item["relation"], scope)
-            self.children(item, scope, ("relation",))
+            self.routine_or_relation(item["method"])
+            self.children(item, scope, ("relation", "method"))
         else:
             self.children(item, scope)
 
@@ -271,6 +275,8 @@ class Renamer:
         around = self.with_clause(node, outer)
         scope = Scope(around)
         self.changed(node, scope)
+        for column in node.get("cols", ()):
+            self.children(column, scope)
         if node.get("selectStmt"):
             self.visit(node["selectStmt"], around)
         self.visit(node.get("onConflictClause"), scope)
@@ -278,6 +284,8 @@ class Renamer:
 
     def returning(self, node: Tree, scope: Scope) -> None:
         clause = node.get("returningClause") or {}
+        for option in clause.get("options", ()):
+            scope.names[option["value"]] = None
         self.targets(node.get("returningList", clause.get("exprs", ())), scope)
 
     def visit_UpdateStmt(self, node: Tree, outer: Scope) -> None:
@@ -334,6 +342,9 @@ class Renamer:
 
     def visit_ImportForeignSchemaStmt(self, node: Tree, scope: Scope) -> None:
         """What it lists is in another database."""
+
+    def visit_ConstraintsSetStmt(self, node: Tree, scope: Scope) -> None:
+        """A constraint is nothing that is managed."""
 
     def visit_RenameStmt(self, node: Tree, scope: Scope) -> None:
         """What is renamed is no version."""

@@ -340,7 +340,11 @@ class Definitions(Tables):
             return
         if noun in _RELATION_WORDS:
             kinds: frozenset[Kind] = frozenset() if noun == "index" else RELATIONS
-            self.alteration(self.defined(lo, i, hi, kinds).end, hi, scope)
+            end = self.defined(lo, i, hi, kinds).end
+            if noun == "sequence":
+                self.type_region(self.seek(end, hi, ("as",)) + 1, hi, scope)
+            else:
+                self.alteration(end, hi, scope)
         elif noun in ROUTINE_WORDS or noun == "aggregate":
             chain = self.defined(lo, i, hi, ROUTINES)
             self.alteration(self.argument_types(chain.end, hi, scope), hi, scope)

@@ -60,6 +60,8 @@ class Tables(Queries):
             word == "exclude" and self.tok(lo + 1) in ("using", "(")
         ):
             self.constraints(lo, hi, scope)
+        elif self.toks[lo + 1 : lo + 3] == ["with", "options"]:
+            self.constraints(lo + 3, hi, scope)
         elif lo + 1 < hi:
             self.type_region(lo + 1, hi, scope)
             self.constraints(self.chain(lo + 1, hi).end, hi, scope)
