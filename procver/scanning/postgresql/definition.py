@@ -105,6 +105,15 @@ def read_head(toks: list[str], lo: int, hi: int) -> Definition | None:
     return Definition(lo, hi, kind, tuple(name), i, tuple(dropped), recursive, temporary)
 
 
+def is_placeholder(toks: list[str], definition: Definition) -> bool:
+    """Return whether a view has nothing but typed NULLs, as pg_dump writes for one in a cycle."""
+    part = toks[definition.after : definition.hi]
+    if part[:4] != ["as", "select", "null", "::"] or "from" in part:
+        return False
+    items = " ".join(part[2:]).split(" , ")
+    return all(item.startswith("null :: ") and " as " in item for item in items)
+
+
 def read_routine(toks: list[str], definition: Definition) -> Routine:
     """Return the attributes of a routine."""
     hi = definition.hi

@@ -13,17 +13,19 @@ from procver.scanning.postgresql.definition import (
     SCANNED_LANGUAGES,
     Definition,
     Routine,
+    is_placeholder,
     read_routine,
 )
 from procver.scanning.postgresql.followers import Follower
 from procver.scanning.postgresql.layout import Layout, read_layout
 from procver.scanning.postgresql.lexer import identifier, special_comments
 from procver.scanning.postgresql.local import decide_locally
-from procver.scanning.postgresql.mentions import read_strings
+from procver.scanning.postgresql.mentions import read_hints, read_strings
 from procver.scanning.postgresql.names import index_of, label, token_forms
 from procver.scanning.postgresql.plpgsql import Plpgsql, variables
-from procver.scanning.postgresql.refusals import refused_trigger_function
+from procver.scanning.postgresql.refusals import refuse_escapes, refused_trigger_function
 from procver.scanning.postgresql.temporary import temporary
+from procver.scanning.postgresql.unicode import decode_names
 from procver.scanning.postgresql.unit import Unit
 from procver.scanning.refusals import refuse_nul, too_deep
 from procver.scanning.scopes import Scope
@@ -95,10 +97,14 @@ class _Reader:
                 f"DROP of {label(self.own.name)} is left out: its earlier versions stay",
                 "delete the statement, or keep it for your own tools",
             )
+        for unit in (self.unit, *self.reading.bodies.values()):
+            if unit.hints:
+                read_hints(unit, self.names, self.findings)
         self._explicit()
 
     def _candidates(self, unit: Unit) -> frozenset[str]:
         """Return the candidates among the tokens of ``unit``, and remember its words."""
+        decode_names(unit, self.names, self.findings)
         distinct = unit.distinct
         found = list(filter(None, map(identifier, distinct)))
         self.reading.words.update(dict.fromkeys(found))
@@ -147,6 +153,15 @@ class _Reader:
         elif toks[hi - 2 : hi] == ["with", "data"]:
             hi -= 2
         lo += 1
+        if is_placeholder(toks, definition):
+            self.findings.note(
+                unit,
+                lo,
+                "placeholder-view",
+                "every column of this view is a typed NULL, as pg_dump writes for a view in a"
+                " cycle",
+                "write the definition that follows later in the dump",
+            )
         self._strings(unit, self.names, lo, hi)
         at = positions(toks, self.candidates, lo, hi)
         if not at or (not definition.recursive and self._locally(unit, self.names, at)):
@@ -176,6 +191,7 @@ class _Reader:
         has_code = routine.atomic is not None or routine.result is not None
         if at or has_code:
             self._signature(definition, routine)
+        self._strings(unit, self.names, *routine.arguments)
         if routine.body >= 0:
             self._body(definition, routine)
 
@@ -214,6 +230,7 @@ class _Reader:
         path = self.search_path if routine.path is None else routine.path
         names = names.on(path)
         body = self.reading.bodies[routine.body] = self.unit.body(routine.body)
+        refuse_escapes(body)
         self._comments(body)
         candidates = self._candidates(body)
         self._strings(body, names, 0, len(body.folded))
