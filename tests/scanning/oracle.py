@@ -23,12 +23,12 @@ _NO_MEANING = (
     "rexpr_list_start",
     "rexpr_list_end",
 )
-TYPE_PARAMETERS = "basetype element leftarg like mstype rightarg stype subtype".split()
+TYPE_PARAMETERS = "basetype element leftarg like mstype rightarg stype subtype"
 ROUTINE_PARAMETERS = """
     analyze canonical combinefunc deserialfunc end finalfunc function gettoken headline init input
     join lexize lextypes mfinalfunc minvfunc msfunc output procedure receive restrict send
     serialfunc sfunc start subscript subtype_diff typmod_in typmod_out
-""".split()
+"""
 _ROWS = {
     "row_to_json",
     "to_json",
@@ -392,9 +392,7 @@ class Renamer:
         kind, named = node["objtype"]["name"], node["object"]
         if kind in ("OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_TABLE", "OBJECT_FUNCTION"):
             self.described(named, kind == "OBJECT_FUNCTION")
-        elif kind == "OBJECT_COLUMN":
-            self.described(named[:-1], False)
-        elif kind in ("OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY"):
+        elif kind in ("OBJECT_COLUMN", "OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY"):
             self.described(named[:-1], False)
         self.children(node, scope)
 
@@ -426,9 +424,9 @@ class Renamer:
         kind, arg = item["defname"].rstrip("1"), item.get("arg")
         if not isinstance(arg, dict) or arg["@"] != "TypeName":
             return
-        if kind in TYPE_PARAMETERS:
+        if kind in TYPE_PARAMETERS.split():
             self.visit(arg, scope)
-        elif kind in ROUTINE_PARAMETERS:
+        elif kind in ROUTINE_PARAMETERS.split():
             self.routine_or_relation(arg["names"])
 
     def visit_AlterTypeStmt(self, node: Tree, scope: Scope) -> None:

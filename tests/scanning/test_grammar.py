@@ -90,8 +90,13 @@ def test_plpgsql(template: str) -> None:
 
 # ---- every field of the parser's trees -----------------------------------------------------------
 
+
+def _fields(text: str) -> set[str]:
+    return set(text.split())
+
+
 # Made by parse analysis, not by the grammar.
-ANALYSED = set(
+ANALYSED = _fields(
     """
     Aggref AlternativeSubPlan ArrayCoerceExpr ArrayExpr CoerceToDomain CoerceViaIO CollateExpr
     ConvertRowtypeExpr FieldSelect FieldStore FromExpr FuncExpr InferenceElem JsonConstructorExpr
@@ -99,22 +104,22 @@ ANALYSED = set(
     PartitionRangeDatum RangeTblFunction RawStmt RelabelType ReturningExpr RowCompareExpr ScalarArrayOpExpr
     SetOperationStmt SubPlan SubscriptingRef TableFunc TableSampleClause TargetEntry Var
     WindowClause WindowFunc WindowFuncRunCondition WithCheckOption
-    """.split()
+    """
 )
 
 # Statements of no transaction, or about roles, databases and what is in other schemas of names.
-OTHER_OBJECTS = set(
+OTHER_OBJECTS = _fields(
     """
     AlterCollationStmt AlterDatabaseSetStmt AlterDatabaseStmt AlterExtensionStmt AlterRoleSetStmt
     AlterRoleStmt AlterSubscriptionStmt AlterSystemStmt AlterTSDictionaryStmt
     AlterTableMoveAllStmt AlterTableSpaceOptionsStmt AlterUserMappingStmt CreateOpFamilyStmt
     CreateSubscriptionStmt CreateTableSpaceStmt CreatedbStmt DropOwnedStmt DropRoleStmt
     DropUserMappingStmt DropdbStmt GrantRoleStmt ReassignOwnedStmt
-    """.split()
+    """
 )
 
 # Names of other things, constants, and what the statement itself defines, alters or drops.
-NO_REFERENCE = set(
+NO_REFERENCE = _fields(
     """
     A_Expr.name AccessPriv.cols Alias.colnames AlterDefaultPrivilegesStmt.action
     AlterDefaultPrivilegesStmt.options AlterDomainStmt.typeName AlterEnumStmt.typeName
@@ -160,7 +165,7 @@ NO_REFERENCE = set(
     TransactionStmt.options TypeName.arrayBounds TypeName.typmods VacuumRelation.va_cols
     VacuumStmt.options VariableSetStmt.args ViewStmt.aliases ViewStmt.options ViewStmt.view
     XmlExpr.arg_names
-    """.split()
+    """
 )
 
 # Read by PL/pgSQL only.

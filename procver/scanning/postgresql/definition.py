@@ -110,8 +110,8 @@ def is_placeholder(toks: list[str], definition: Definition) -> bool:
     part = toks[definition.after : definition.hi]
     if part[:4] != ["as", "select", "null", "::"] or "from" in part:
         return False
-    items = " ".join(part[2:]).split(" , ")
-    return all(item.startswith("null :: ") and " as " in item for item in items)
+    items = " ".join(part[3:]).split(" , null ")
+    return all(item.startswith(":: ") and " as " in item for item in items)
 
 
 def read_routine(toks: list[str], definition: Definition) -> Routine:

@@ -98,7 +98,7 @@ class Definitions(Tables):
             schema = identifier(self.toks[chain.parts[0]]) if len(chain.parts) == 2 else None
             leaf = identifier(self.toks[chain.parts[-1]])
             found = self.names.find(schema, leaf, kinds)
-            if found is not None and not (schema is None and self.is_hidden(i, found)):
+            if found is not None and (schema is not None or leaf not in self.temporary):
                 verb = " ".join(self.unit.written[lo : lo + 2]).upper()
                 self.findings.note(
                     self.unit,

@@ -23,7 +23,7 @@ from procver.scanning.postgresql.refusals import (
     refused,
 )
 from procver.scanning.postgresql.unit import Unit
-from procver.scanning.refusals import refuse_nul
+from procver.scanning.refusals import in_reserved_schema, refuse_nul
 from procver.scanning.tokens import closing
 
 _HEADER_TOKENS = 16
@@ -234,11 +234,7 @@ def _header(
         raise unit.error(at, "the name goes on after its last dot", "write schema.name")
     reason = reserved_schema(name.schema)
     if reason is not None:
-        raise unit.error(
-            at,
-            f"{label(name)} cannot be published: schema {name.schema} is reserved, {reason}",
-            "create it in a schema of your own",
-        )
+        raise unit.error(at, *in_reserved_schema(label(name), name.schema, reason))
     return Header(name, definition.kind)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from procver.objects import Name
 from procver.scanning.marks import Findings
@@ -41,7 +42,14 @@ _LOOK_BACK = 200
 
 
 def read_strings(
-    unit: Unit, names: Names, findings: Findings, lo: int, hi: int, *, is_raw: bool = False
+    unit: Unit,
+    names: Names,
+    findings: Findings,
+    lo: int,
+    hi: int,
+    *,
+    is_raw: bool = False,
+    hidden: Container[str] = (),
 ) -> dict[str, None]:
     """Note the managed names in the strings of [lo, hi).
 
@@ -56,6 +64,7 @@ def read_strings(
         lo: first token.
         hi: token after the last.
         is_raw: the string is the body of a routine in a language that is not read.
+        hidden: names of the body's temporary relations.
 
     Returns:
         every identifier in the strings.
@@ -73,6 +82,8 @@ def read_strings(
             schema = parts[0] if len(parts) > 1 else None
             found = names.find(schema, parts[1] if len(parts) > 1 else parts[0], _ANY)
             if found is None or ("string-mention", found.name) in findings.notes:
+                continue
+            if schema is None and parts[0] in hidden:
                 continue
             dynamic = dynamic or Dynamic(unit.folded)
             for i in at:

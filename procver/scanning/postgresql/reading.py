@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from procver.objects import Managed, Span
@@ -110,8 +110,17 @@ class _Reader:
         self.reading.words.update(dict.fromkeys(found))
         return frozenset(self.names.candidates(distinct, "\n".join(found)))
 
-    def _strings(self, unit: Unit, names: Names, lo: int, hi: int, *, is_raw: bool = False) -> None:
-        found = read_strings(unit, names, self.findings, lo, hi, is_raw=is_raw)
+    def _strings(
+        self,
+        unit: Unit,
+        names: Names,
+        lo: int,
+        hi: int,
+        *,
+        is_raw: bool = False,
+        hidden: Container[str] = (),
+    ) -> None:
+        found = read_strings(unit, names, self.findings, lo, hi, is_raw=is_raw, hidden=hidden)
         self.reading.words.update(found)
 
     def _comments(self, unit: Unit) -> None:
@@ -233,7 +242,8 @@ class _Reader:
         refuse_escapes(body)
         self._comments(body)
         candidates = self._candidates(body)
-        self._strings(body, names, 0, len(body.folded))
+        hidden = temporary(body)
+        self._strings(body, names, 0, len(body.folded), hidden=hidden)
         if not candidates:
             return
         toks = body.folded
@@ -246,7 +256,7 @@ class _Reader:
         if is_plpgsql:
             local |= variables(toks, candidates)
         walker = Plpgsql(body, names, candidates, self.findings, local, parameters)
-        walker.temporary = temporary(body, candidates)
+        walker.temporary = hidden
         if is_plpgsql:
             walker.body()
         else:

@@ -95,9 +95,7 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
     if word == "\\":
         name = unit.written[lo + 1] if lo + 1 < len(toks) else ""
         is_dumped = name in ("restrict", "unrestrict", "connect")
-        return unit.error(
-            lo, f"\\{name} is a command of psql", _DUMPED if is_dumped else _PSQL
-        )
+        return unit.error(lo, f"\\{name} is a command of psql", _DUMPED if is_dumped else _PSQL)
     if word == "create":
         i = lo + 1
         while i < hi and toks[i] in _MODIFIERS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from procver.scanning.postgresql.lexer import fold, identifier
@@ -12,7 +11,9 @@ from procver.scanning.tokens import positions
 
 SCHEMA = "pg_temp"
 _WORDS = ("temp", "temporary")
-_NOUNS = frozenset({"table", "view", "sequence", "recursive", "unlogged", "if", "not", "exists"})
+_NOUNS = frozenset(
+    {"table", "view", "sequence", "type", "recursive", "unlogged", "if", "not", "exists"}
+)
 _BEFORE = frozenset({"create", "local", "global", "replace", "into"})
 _IN_TEXT = re.compile(
     r"\b(?:CREATE\s+(?:OR\s+REPLACE\s+)?(?:GLOBAL\s+|LOCAL\s+)?TEMP(?:ORARY)?\s+(?:RECURSIVE\s+)?"
@@ -34,22 +35,20 @@ class Temporary(NamedTuple):
     created: list[tuple[int, int]]
 
 
-def temporary(unit: Unit, candidates: Iterable[str]) -> dict[str, Temporary]:
-    """Return those of ``candidates`` that the text of ``unit`` creates as temporary, by identifier.
+def temporary(unit: Unit) -> dict[str, Temporary]:
+    """Return the relations that the text of ``unit`` creates as temporary, by identifier.
 
     A relation that the text looks up in ``pg_temp`` counts as well.
     """
-    if not any(word in unit.distinct for word in (*_WORDS, SCHEMA)) and not _may_be_in_text(unit):
+    if "temp" not in unit.text.lower():
         return {}
-    wanted = {identifier(token) for token in candidates}
     found: dict[str, Temporary] = {}
 
     def add(name: str, at: int, created: tuple[int, int] | None) -> None:
-        if name in wanted:
-            known = found.setdefault(name, Temporary(at, []))
-            found[name] = known = known._replace(first=min(known.first, at))
-            if created:
-                known.created.append(created)
+        known = found.setdefault(name, Temporary(at, []))
+        found[name] = known = known._replace(first=min(known.first, at))
+        if created:
+            known.created.append(created)
 
     toks = unit.folded
     for i in positions(toks, _WORDS, 1, len(toks)):
@@ -61,18 +60,15 @@ def temporary(unit: Unit, candidates: Iterable[str]) -> dict[str, Temporary]:
             if at < len(toks):
                 add(identifier(toks[at]), i, _statement(toks, i))
     for i in positions(toks, (SCHEMA,), 0, len(toks)):
-        if toks[i + 1 : i + 2] == ["."] and toks[i + 3 : i + 4] != ["("]:
-            start, end = _statement(toks, i)
-            creates = toks[start] == "create" and "index" not in toks[start:i]
+        start, end = _statement(toks, i)
+        creates = toks[i - 1] in _NOUNS and toks[start] == "create"
+        # Not the call of a function of that schema.
+        if toks[i + 1 : i + 2] == ["."] and (creates or toks[i + 3 : i + 4] != ["("]):
             add(identifier(toks[i + 2]), i, (start, end) if creates else None)
     for token in unit.strings():
         for name in _in_text(token):
             add(identifier(fold(name)), toks.index(token), None)
     return found
-
-
-def _may_be_in_text(unit: Unit) -> bool:
-    return any("temp" in token.lower() for token in unit.strings())
 
 
 def _in_text(token: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Names with Unicode escapes: ``U&"d\\0061t"``."""
+r"""Names with Unicode escapes: ``U&"d\0061t"``."""
 
 from __future__ import annotations
 
