@@ -111,7 +111,7 @@ def is_placeholder(toks: list[str], definition: Definition) -> bool:
     if part[:4] != ["as", "select", "null", "::"] or "from" in part:
         return False
     items = " ".join(part[3:]).split(" , null ")
-    return all(item.startswith(":: ") and " as " in item for item in items)
+    return all(item.startswith(":: ") and item.count(" as ") == 1 for item in items)
 
 
 def read_routine(toks: list[str], definition: Definition) -> Routine:

@@ -80,7 +80,7 @@ class Dynamic:
         self._executed: list[str] = []
         start = 0
         for i, token in enumerate(toks):
-            if token == ";" or token in _OPENINGS:
+            if token == ";" or (token in _OPENINGS and toks[i - 1] != "raise"):
                 self._statement(start, i)
                 start = i + 1
         self._statement(start, len(toks))
