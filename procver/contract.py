@@ -183,7 +183,8 @@ def _creatable(cycle: tuple[Name, ...], contents: Contents) -> list[Name]:
     order: list[Name] = []
     for component in components(edges):
         if len(component) > 1:
-            chain = _chain(component, edges)
+            views = [name for name in component if contents.analyses[name].kind.is_relation]
+            chain = _chain((views or component)[0], component, edges)
             shown = " -> ".join(contents.labels[link] for link in chain)
             raise SourceError(
                 f"{contents.labels[chain[0]]} is part of a reference cycle that cannot be created:"
@@ -195,9 +196,11 @@ def _creatable(cycle: tuple[Name, ...], contents: Contents) -> list[Name]:
     return order
 
 
-def _chain(component: tuple[Name, ...], edges: Mapping[Name, Sequence[Name]]) -> list[Name]:
+def _chain(
+    start: Name, component: tuple[Name, ...], edges: Mapping[Name, Sequence[Name]]
+) -> list[Name]:
     """Return names of a component that refer to each other in turn, the first one also last."""
-    members, chain = set(component), [component[0]]
+    members, chain = set(component), [start]
     while True:
         following = next(name for name in edges[chain[-1]] if name in members)
         if following in chain:
