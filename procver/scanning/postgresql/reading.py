@@ -18,7 +18,7 @@ from procver.scanning.postgresql.definition import (
 )
 from procver.scanning.postgresql.followers import Follower
 from procver.scanning.postgresql.layout import Layout, read_layout
-from procver.scanning.postgresql.lexer import identifier, special_comments
+from procver.scanning.postgresql.lexer import identifier, is_string, special_comments
 from procver.scanning.postgresql.local import decide_locally
 from procver.scanning.postgresql.mentions import read_hints, read_strings
 from procver.scanning.postgresql.names import index_of, label, token_forms
@@ -200,7 +200,8 @@ class _Reader:
         has_code = routine.atomic is not None or routine.result is not None
         if at or has_code:
             self._signature(definition, routine)
-        self._strings(unit, self.names, *routine.arguments)
+        if any(map(is_string, toks[slice(*routine.arguments)])):
+            self._strings(unit, self.names, *routine.arguments)
         if routine.body >= 0:
             self._body(definition, routine)
 

@@ -20,7 +20,7 @@ def decode_names(unit: Unit, names: Names, findings: Findings) -> None:
     All others keep their tokens, and so the shape of their source. With an escape character of
     its own (UESCAPE) a name takes three tokens: it is left as it is, and noted.
     """
-    if 'u&"' not in unit.text and 'U&"' not in unit.text:
+    if '&"' not in unit.text:
         return
     toks = unit.folded
     for i, token in enumerate(toks):
