@@ -20,7 +20,7 @@ from zlib import crc32
 from procver.objects import Analysis, Header, Managed
 from procver.project.payload import Change, pack, unpack
 
-FORMAT = 2
+FORMAT = 3
 """Counts up when the tables or the payload change; a file of another format is started anew."""
 
 KEEP_DAYS = 30

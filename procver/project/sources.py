@@ -341,7 +341,15 @@ def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
     with Failures() as failures:
         for item in pending:
             name, kind = item.header
-            if name in kinds:
+            if name in kinds and kinds[name] != kind:
+                both = f"a {kinds[name].replace('_', ' ')} and a {kind.replace('_', ' ')}"
+                error = SourceError(
+                    f"{scanner.label(name)} is defined in {places[name]} already, as another kind:"
+                    f" {both} cannot share a version",
+                    hint="give one of them another name, or leave one out by exclude in procver.toml",
+                )
+                failures.add(error, item.file.path)
+            elif name in kinds:
                 error = SourceError(
                     f"{scanner.label(name)} is defined in {places[name]} already",
                     hint="keep one of the two files, or leave one out by exclude in procver.toml"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -81,6 +81,7 @@ def analysis(
     text: str,
     rewrite: Callable[[Mapping[Name, str]], Sequence[Stretch]],
     reserved: frozenset[str],
+    early: Container[Name] = (),
 ) -> Analysis:
     """Return all that versioning needs to know of a source.
 
@@ -90,6 +91,7 @@ def analysis(
         text: its text.
         rewrite: rewrites it, given the leaf for each name.
         reserved: words that cannot be names.
+        early: what a routine's creation looks up.
     """
     names, directives = reading.names, reading.directives
     own = names.own
@@ -112,4 +114,5 @@ def analysis(
         notes=reading.notes(),
         words="\n".join(words),
         recipe=recipes.make(text, (own.name, *references), names.index.managed.suffix, rewrite),
+        early=tuple([name for name in references if name in early]) if own.kind.is_routine else (),
     )

@@ -240,10 +240,13 @@ SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
 SELECT procver.carry($1::jsonb)
 
 -- name: add_versions
+-- Ids ascend in the order of creation: that is how the members of a cycle are dropped and come back.
 WITH item AS MATERIALIZED (
-    SELECT * FROM json_to_recordset($1::json) AS x(
+    SELECT * FROM ROWS FROM (json_to_recordset($1::json) AS (
         project_id int, name text, kind text, number int, fingerprint text, shape text, source_digest text, source_path text,
-        schema text, leaf text, physical text, definition json, seal text, requires json)
+        schema text, leaf text, physical text, definition json, seal text, requires json)) WITH ORDINALITY AS x(
+        project_id, name, kind, number, fingerprint, shape, source_digest, source_path,
+        schema, leaf, physical, definition, seal, requires, place)
 ), work AS MATERIALIZED (
     SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) AS work FROM item
 )
@@ -255,6 +258,7 @@ SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_
        procver.seal_of(i.project_id, i.name, i.number, c.privileges)
 FROM item i
 LEFT JOIN procver.looks((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
+ORDER BY i.place
 ON CONFLICT (project_id, name, number) DO UPDATE
 SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges,
     privileges_seal = excluded.privileges_seal

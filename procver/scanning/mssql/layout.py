@@ -22,7 +22,7 @@ from procver.scanning.mssql.lexer import (
     tokens,
     written_identifier,
 )
-from procver.scanning.mssql.names import label, same
+from procver.scanning.mssql.names import label, reserved_schema, same
 from procver.scanning.mssql.refusals import (
     refuse_client_syntax,
     refuse_definition,
@@ -32,7 +32,7 @@ from procver.scanning.mssql.script import Step, steps
 from procver.scanning.mssql.settings import Effect, read_set
 from procver.scanning.mssql.unit import File, Unit
 from procver.scanning.names import has_control
-from procver.scanning.refusals import refuse_nul, too_deep
+from procver.scanning.refusals import in_reserved_schema, refuse_nul, too_deep
 from procver.scanning.tokens import closing
 
 _HEADER_TOKENS = 2000
@@ -114,6 +114,8 @@ def read_header(text: str, default_schema: str) -> Header:
             if any(written[i][0] == '"' for i in definition.name):
                 name = None  # perhaps a string: that depends on the settings before it
             is_type = definition.kind is Kind.TABLE_TYPE
+            if name and reserved_schema(name.schema):
+                name = None
             if name and not (is_type and toks[definition.after : definition.after + 1] != ["as"]):
                 return Header(name, definition.kind)
     return read_layout(text, default_schema).own
@@ -227,6 +229,11 @@ class _Reader:
                 "write schema.name; what another tool fills in goes into [placeholders] of procver.toml"
                 if goes_on else "write schema.name",
             )  # fmt: skip
+        reason = reserved_schema(name.schema)
+        if reason is not None:
+            raise unit.error(
+                definition.name[0], *in_reserved_schema(label(name), name.schema, reason)
+            )
         assert definition.kind is not None
         own = Header(name, definition.kind)
         if self.layout is not None:

@@ -59,7 +59,12 @@ class PostgresqlScanner:
 
         reading = read(text, default_schema, managed, spans)
         return analysis(
-            reading, Shape(reading), text, lambda leafs: rewrite(reading, leafs), RESERVED
+            reading,
+            Shape(reading),
+            text,
+            lambda leafs: rewrite(reading, leafs),
+            RESERVED,
+            early={mark.name for mark in reading.unit.marks.values()},
         )
 
     def rewrite(
