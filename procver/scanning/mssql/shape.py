@@ -44,5 +44,7 @@ class Shape(analysis.Shape):
                 shapes[i - lo] = self.reference(name)
             elif role in (Role.OWN, Role.SELF, Role.TEXT):
                 shapes[i - lo] = OWN
-        self.out += shapes
+            elif role is Role.DROPPED:
+                shapes[i - lo] = ""
+        self.out += filter(None, shapes)
         self.out.append(END)
