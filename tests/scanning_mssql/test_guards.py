@@ -11,7 +11,9 @@ PROC = "CREATE PROCEDURE dbo.x AS SELECT 1"
 FUNCTION = "CREATE FUNCTION dbo.x () RETURNS int AS BEGIN RETURN 1 END"
 VIEW = "CREATE VIEW dbo.x WITH SCHEMABINDING AS SELECT a FROM dbo.t"
 TYPE = "CREATE TYPE dbo.x AS TABLE (a int)"
-TRIGGER = "CREATE TRIGGER dbo.x_ins ON dbo.x INSTEAD OF INSERT AS INSERT dbo.t (a) SELECT a FROM inserted"
+TRIGGER = (
+    "CREATE TRIGGER dbo.x_ins ON dbo.x INSTEAD OF INSERT AS INSERT dbo.t (a) SELECT a FROM inserted"
+)
 GRANT = "GRANT EXECUTE ON dbo.x TO a"
 SENT_GRANT = "GRANT EXECUTE ON dbo.x_3 TO a"
 ADD = (
@@ -99,7 +101,9 @@ def test_what_is_meant_for_a_missing_object_is_not_for_a_version(condition: str)
     ],
 )  # fmt: skip
 def test_each_kind_can_be_asked_for(definition: str, condition: str) -> None:
-    grant = "GRANT CONTROL ON TYPE::dbo.x TO a" if definition is TYPE else "GRANT CONTROL ON dbo.x TO a"
+    grant = (
+        "GRANT CONTROL ON TYPE::dbo.x TO a" if definition is TYPE else "GRANT CONTROL ON dbo.x TO a"
+    )
     text = f"{definition}\nGO\nIF {condition} {grant}"
     assert sent(text)[1:] == [grant.replace("dbo.x", "dbo.x_3")]
     assert rules(text) == []
@@ -251,7 +255,9 @@ def test_a_new_version_has_no_property_yet(listed: str) -> None:
     assert sent(f"{PROC}\nGO\nIF EXISTS ({listed}) {DROP}\nGO\n{ADD}") == alone
     assert sent(f"{PROC}\nGO\nIF NOT EXISTS ({listed}) {ADD} ELSE {UPDATE}") == alone
     assert sent(f"{PROC}\nGO\nIF EXISTS ({listed}) {UPDATE} ELSE {ADD}") == alone
-    assert sent(f"{PROC}\nGO\nIF EXISTS ({listed}) BEGIN {UPDATE} END ELSE BEGIN {ADD} END") == alone
+    assert (
+        sent(f"{PROC}\nGO\nIF EXISTS ({listed}) BEGIN {UPDATE} END ELSE BEGIN {ADD} END") == alone
+    )
     assert sent(f"{PROC}\nGO\nBEGIN TRY {ADD} END TRY BEGIN CATCH {UPDATE} END CATCH") == alone
     assert analyse(f"{PROC}\nGO\nIF NOT EXISTS ({listed}) {ADD}").shape == analyse(f"{PROC}\nGO\n{ADD}").shape  # fmt: skip
     assert rules(f"{PROC}\nGO\nIF EXISTS ({listed}) {UPDATE} ELSE {ADD}") == []

@@ -110,7 +110,9 @@ class _Reader:
         return frozenset(self.names.candidates(unit.distinct, "\n".join(found)))
 
     def _strings(self, unit: Unit) -> None:
-        self.reading.words.update(read_strings(unit, self.names, self.findings))
+        self.reading.words.update(
+            read_strings(unit, self.names, self.findings, self.layout.triggers)
+        )
 
     def _definition(self, candidates: frozenset[str]) -> None:
         unit, definition = self.layout.unit, self.layout.definition
