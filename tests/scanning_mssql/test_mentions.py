@@ -47,6 +47,9 @@ ELSEWHERE = [
     "EXEC('SELECT * FROM ##vThings')",
     "EXEC('SELECT * FROM @vThings')",
     "EXEC('INSERT #vThings SELECT 1')",
+    "EXEC('SELECT * FROM otherdb.app.vThings')",
+]
+ABROAD = [
     "EXEC('SELECT * FROM otherdb.dbo.vThings')",
     "EXEC('SELECT * FROM otherdb..vThings')",
     "EXEC('SELECT * FROM [otherdb].[dbo].[vThings]')",
@@ -54,6 +57,7 @@ ELSEWHERE = [
     "EXEC('SELECT * FROM srv.Ours.dbo.vThings')",
     "IF OBJECT_ID('otherdb . dbo . vThings') IS NULL RETURN",
     "EXEC('SELECT otherdb.dbo.vThings.Id FROM otherdb.dbo.t')",
+    "SELECT * FROM OPENQUERY(linked, 'SELECT Id FROM otherdb.dbo.vThings')",
 ]
 HERE = [
     "EXEC('SELECT * FROM vThings')",
@@ -73,8 +77,16 @@ def in_ours(body: str) -> Analysis:
     return SCANNER.analyse(f"CREATE PROCEDURE dbo.x AS {body}", "dbo", managed)
 
 
+@pytest.mark.parametrize("body", ABROAD)
+def test_names_of_another_database_are_reported_as_such(body: str) -> None:
+    (note,) = in_ours(body).notes
+    assert note.rule == "database-name"
+    assert "names another database" in note.message
+    assert "requires" not in note.hint
+
+
 @pytest.mark.parametrize("body", ELSEWHERE)
-def test_temporary_tables_and_other_databases_are_not_managed(body: str) -> None:
+def test_temporary_tables_are_not_managed(body: str) -> None:
     assert [note.rule for note in in_ours(body).notes] == []
 
 

@@ -87,6 +87,8 @@ class _Mentions:
         self.findings = findings
         self.interesting = interesting
         self.triggers = {trigger.leaf.lower(): trigger for trigger in triggers}
+        self.databases = names.index.databases
+        self.abroad: dict[str, Name] = {}
 
     def read(self, token: str) -> None:
         """Note the names in a string."""
@@ -99,6 +101,7 @@ class _Mentions:
         for match in _CHAIN.finditer(text):
             name = self._found(match.group(), is_type=match.start() in types)
             if name is None:
+                self._note_abroad(places[0])
                 continue
             is_own = same(name, self.names.own.name)
             is_plain = is_own or _ONE_PART.fullmatch(match.group()) is not None
@@ -118,18 +121,33 @@ class _Mentions:
         last = len(parts) - 1
         for at in (last, last - 1) if last > 1 else (last,):  # of three, the last may be a column
             database, schema, leaf = ("", "", *parts[: at + 1])[-3:]
-            is_ours = at < 3 and (at < 2 or database in self.names.index.databases)
-            if leaf not in interesting or not is_ours:
+            if leaf not in interesting:
                 continue
             found = self.types.find(schema or None, leaf, TYPES) if is_type else None
             if found is None and (schema or not is_type):
                 found = self.names.find(schema or None, leaf, ANY)
+            if found is not None and at > 1 and (at > 2 or database not in self.databases):
+                if not same(found.name, self.names.own.name):
+                    self.abroad.setdefault(written, found.name)
+                return None
             if found is not None:
                 return found.name if found.version is None else None
             trigger = self.triggers.get(leaf)
             if trigger is not None and schema in ("", trigger.schema.lower()):
                 return trigger
         return None
+
+    def _note_abroad(self, at: int) -> None:
+        for written, name in self.abroad.items():
+            self.findings.note(
+                self.unit,
+                at,
+                "database-name",
+                f"{written} in a string names another database: it is left as it is",
+                "if this database is meant, add its name to databases in procver.toml",
+                name,
+            )
+        self.abroad.clear()
 
     def _note(self, at: int, name: Name, *, is_own: bool) -> None:
         advice = f"use {{{{ ref('{label(name)}') }}}} in a template (.sql.j2)"
