@@ -21,8 +21,9 @@ from procver.scanning.mssql.lexer import (
 )
 from procver.scanning.mssql.names import label, same
 from procver.scanning.mssql.refusals import (
-    refuse_client_syntax,
     refuse_definition,
+    refuse_nameless,
+    refuse_unreadable,
     refused,
 )
 from procver.scanning.mssql.removals import Subject, check_stub, is_removal, removal, stub
@@ -195,15 +196,17 @@ class _Reader:
     def _batch(self, batch: Batch) -> None:
         unit = Unit(self.file, batch.start, batch.end, batch.written, quoted=self._is_quoted())
         self.units.append(unit)
-        refuse_client_syntax(unit)
+        definition = read_head(unit.folded, 0, len(unit.folded))
+        if definition is None:
+            refuse_nameless(unit)
+        if definition is None or unit.folded[definition.after : definition.after + 1] != ["."]:
+            refuse_unreadable(unit)
         if batch.repeats != 1:
             raise unit.error(
                 0,
                 f"GO {batch.repeats} runs the batch that starts here {batch.repeats} times",
                 "remove the number after GO",
             )
-        toks = unit.folded
-        definition = read_head(toks, 0, len(toks))
         if definition is None or definition.kind is Kind.TABLE_TYPE:
             self._script(unit)
         elif definition.kind is None:

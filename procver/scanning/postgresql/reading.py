@@ -22,7 +22,7 @@ from procver.scanning.postgresql.local import decide_locally
 from procver.scanning.postgresql.mentions import read_strings
 from procver.scanning.postgresql.names import index_of, label, token_forms
 from procver.scanning.postgresql.plpgsql import Plpgsql, variables
-from procver.scanning.postgresql.refusals import refused_trigger_function
+from procver.scanning.postgresql.refusals import refuse_unreadable, refused_trigger_function
 from procver.scanning.postgresql.unit import Unit
 from procver.scanning.refusals import refuse_nul, too_deep
 from procver.scanning.scopes import Scope
@@ -223,6 +223,7 @@ class _Reader:
         path = self.search_path if routine.path is None else routine.path
         names = names.on(path)
         body = self.reading.bodies[routine.body] = self.unit.body(routine.body)
+        refuse_unreadable(body)
         self._comments(body)
         candidates = self._candidates(body)
         self._strings(body, names, 0, len(body.folded))
