@@ -342,7 +342,9 @@ def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
         for item in pending:
             name, kind = item.header
             if name in kinds and (kind is Kind.TABLE_TYPE) != (kinds[name] is Kind.TABLE_TYPE):
-                failures.add(_namesakes(name, kinds[name], places[name], item, scanner), item.file.path)
+                failures.add(
+                    _namesakes(name, kinds[name], places[name], item, scanner), item.file.path
+                )
             elif name in kinds:
                 error = SourceError(
                     f"{scanner.label(name)} is defined in {places[name]} already",
