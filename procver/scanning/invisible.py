@@ -10,41 +10,35 @@ HINT: Final = "delete it: the server reads another word there, or none"
 
 _FORMAT = r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064"
 _MORE = r"\u2066-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
-_WIDE_BLANKS = r"\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _INVISIBLE = re.compile(f"[{_FORMAT}{_MORE}]")
-_WITH_BLANKS = re.compile(f"[{_FORMAT}{_MORE}{_WIDE_BLANKS}]")
 _JOINER = re.compile(r"(?<=[^\W\x00-\x7f])[\u200c\u200d](?=[^\W\x00-\x7f])")
 """Between letters of many scripts these two are spelling."""
-_NAMES = {"\ufeff": "byte order mark", "\x85": "next line"}
+_NAMES = {"\ufeff": "byte order mark"}
 
 
-def complaints(
-    text: str, words: Iterable[str], *, blanks: bool, joiners: bool
-) -> Iterator[tuple[int, str]]:
+def complaints(text: str, words: Iterable[str], *, joiners: bool) -> Iterator[tuple[int, str]]:
     """Yield the index of each word that holds an invisible character, and what to say of it.
 
     Args:
         text: all text, which is looked through first.
         words: its words: no strings, no quoted names.
-        blanks: whether the dialect takes blanks other than ASCII's for letters.
         joiners: whether the dialect takes zero width joiners in names.
     """
-    pattern = _WITH_BLANKS if blanks else _INVISIBLE
-    if text.isascii() or pattern.search(text) is None:
+    if text.isascii() or _INVISIBLE.search(text) is None:
         return
     for index, word in enumerate(words):
         if word.isascii():
             continue
-        found = pattern.search(_JOINER.sub("", word) if joiners else word)
+        found = _INVISIBLE.search(_JOINER.sub("", word) if joiners else word)
         if found is not None:
-            yield index, _complaint(word, found.group(), pattern)
+            yield index, _complaint(word, found.group())
 
 
-def _complaint(word: str, character: str, pattern: re.Pattern[str]) -> str:
+def _complaint(word: str, character: str) -> str:
     from unicodedata import name  # rarely needed
 
     named = _NAMES.get(character) or name(character, "unnamed").lower()
-    seen = pattern.sub("", word)
+    seen = _INVISIBLE.sub("", word)
     where = "inside" if seen else "alone on this line"
     if seen and word[0] == character:
         where = "before"

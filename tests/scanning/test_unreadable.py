@@ -66,7 +66,7 @@ def test_what_is_sql_is_no_placeholder(query: str) -> None:
         ("\ufeff", "U+FEFF (byte order mark)"),
         ("\u200b", "U+200B (zero width space)"),
         ("\u00ad", "U+00AD (soft hyphen)"),
-        ("\u00a0", "U+00A0 (no-break space)"),
+        ("\u2060", "U+2060 (word joiner)"),
         ("\u202e", "U+202E (right-to-left override)"),
     ],
 )

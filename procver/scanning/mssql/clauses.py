@@ -24,7 +24,7 @@ def _result_set(level: Any, i: int, kinds: frozenset[Any]) -> int:
     w = level.w
     if w.tok(i - 1) == "as" and w.tok(i - 2) in ("(", ",") and w.is_name(i + 1):
         return _decided(level, i + 1, kinds)
-    return level.dotted(i) if w.tok(i + 1) == "." else i + 1  # type: ignore[no-any-return]
+    return level.dotted(i) if w.tok(i + 1) == "." else i + 1
 
 
 def _procedure_name(level: Any, i: int) -> int:
@@ -40,7 +40,7 @@ def _synonym(level: Any, i: int) -> int:
         return i + 1
     name = w.chain(i + 1, level.hi)
     is_whole = w.tok(name.end) == "for" and w.is_name(name.end + 1)
-    return _decided(level, name.end + 1, OBJECTS) if is_whole else name.end  # type: ignore[no-any-return]
+    return _decided(level, name.end + 1, OBJECTS) if is_whole else name.end
 
 
 def _authorization(level: Any, i: int) -> int:

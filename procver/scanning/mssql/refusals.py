@@ -142,7 +142,7 @@ def refuse_unreadable(unit: Unit) -> None:
     """
     text = unit.file.text
     names = ("" if raw[0] in "'[\"" or raw[-1] == "'" else raw for raw in unit.written)
-    for at, what in complaints(text, names, blanks=False, joiners=False):
+    for at, what in complaints(text, names, joiners=False):
         raise unit.error(at, what, INVISIBLE)
     _refuse_sqlcmd(unit)
     if "{" in text or "$" in text:

@@ -133,7 +133,7 @@ def refuse_unreadable(unit: Unit) -> None:
     if at >= 0:
         raise unit.error(at, unfilled.message(unit.text, unit.span(at)[0]), unfilled.HINT)
     names = ("" if raw[0] in "'\"$" or raw[-1] in "'\"" else raw for raw in unit.written)
-    for at, what in complaints(unit.text, names, blanks=True, joiners=True):
+    for at, what in complaints(unit.text, names, joiners=True):
         raise unit.error(at, what, HINT)
 
 
