@@ -131,7 +131,7 @@ def _taken(
 ) -> ConflictError | DatabaseError:
     schema, leaf, what = taken[0]
     name = Name(schema, leaf)
-    article = "an" if what[0] in "aeiou" else "a"
+    article = "an" if re.match(r"[aeio]|u(?!s|n[iy])", what) else "a"
     message = f"{article} {what} called {project.scanner.label(name)} exists already, and "
     for owner, label, number in _owners(database, name):
         if owner != project.config.name:

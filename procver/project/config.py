@@ -100,6 +100,7 @@ class Config:
         default_schema: the schema that a bare name means.
         search_path: schemas in which a bare reference is looked up, first match wins.
         suffix: the pattern that makes a physical name of a logical one.
+        exclude_line: the line of procver.toml that names them.
         outside: objects that the project had, and that others own now: references to them are none of its business.
         databases: what the sources call their own database, in names such as ``Shop.dbo.v``.
         placeholders: what stands in sources for other text, ``$(Schema)`` of sqlcmd for instance, with that text.
@@ -120,6 +121,7 @@ class Config:
     search_path: tuple[str, ...]
     suffix: str = "_{version}"
     exclude: tuple[str, ...] = ()
+    exclude_line: int = 1
     outside: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     placeholders: Mapping[str, str] = field(default_factory=dict)
@@ -225,6 +227,7 @@ def _read(top: Table, path: Path) -> Config:
         search_path=search_path,
         suffix=suffix,
         exclude=project.strings("exclude", ()),
+        exclude_line=project.line("exclude") or 1,
         outside=project.strings("outside", ()),
         databases=project.strings("databases", ()),
         map=project.string("map", "procver.map.json"),

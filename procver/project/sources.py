@@ -341,7 +341,11 @@ def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
     with Failures() as failures:
         for item in pending:
             name, kind = item.header
-            if name in kinds and kinds[name] != kind:
+            if name in kinds and (kind is Kind.TABLE_TYPE) != (kinds[name] is Kind.TABLE_TYPE):
+                failures.add(
+                    _namesakes(name, kinds[name], places[name], item, scanner), item.file.path
+                )
+            elif name in kinds and kinds[name] != kind:
                 both = f"a {kinds[name].replace('_', ' ')} and a {kind.replace('_', ' ')}"
                 error = SourceError(
                     f"{scanner.label(name)} is defined in {places[name]} already, as another kind:"
@@ -359,6 +363,20 @@ def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
             kinds[name] = kind
             places[name] = item.file.path
     return kinds
+
+
+def _namesakes(
+    name: Name, first: Kind, place: str, item: _Pending, scanner: Scanner
+) -> SourceError:
+    """Return the error that a table type and another object have one name, as the server allows."""
+    kind = item.header.kind
+    one, other = (each.value.replace("_", " ") for each in (first, kind))
+    table_type = item.file.path if kind is Kind.TABLE_TYPE else place
+    return SourceError(
+        f"the {other} {scanner.label(name)} has the name of a {one}, defined in {place}: procver"
+        " cannot tell a table type and another object of one name apart",
+        hint=f"rename one of the two, or leave {table_type} out by exclude in procver.toml",
+    )
 
 
 def _refuse_lookalikes(pending: list[_Pending], managed: Managed, scanner: Scanner) -> None:

@@ -67,7 +67,24 @@ def libraries(config: Config) -> list[File]:
     ]
 
 
+def idle_excludes(config: Config) -> list[str]:
+    """Return the lines of ``exclude`` that match no file below the source directories."""
+    if not config.exclude:
+        return []
+    files = _found(config)
+    patterns = [(glob, re.compile(_pattern(glob)).match) for glob in config.exclude]
+    return [glob for glob, match in patterns if not any(match(file.path) for file in files)]
+
+
 def _all(config: Config) -> list[File]:
+    found = _found(config)
+    if config.exclude:
+        excluded = re.compile("|".join(map(_pattern, config.exclude))).match
+        found = [file for file in found if not excluded(file.path)]
+    return sorted(found)
+
+
+def _found(config: Config) -> list[File]:
     found: list[File] = []
     visited: set[tuple[int, int]] = set()
     for source in config.sources:
@@ -80,10 +97,7 @@ def _all(config: Config) -> list[File]:
                 hint=f"create {source}/, or correct sources in [project]",
             )
         _visit("" if path == "." else f"{path}/", real, visited, found)
-    if config.exclude:
-        excluded = re.compile("|".join(map(_pattern, config.exclude))).match
-        found = [file for file in found if not excluded(file.path)]
-    return sorted(found)
+    return found
 
 
 def _pattern(glob: str) -> str:

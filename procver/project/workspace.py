@@ -11,7 +11,7 @@ from procver.contract import Contents, Contract, build, number
 from procver.errors import LockError, StaleLockError
 from procver.lock import Entry, Lock
 from procver.objects import Name, Note
-from procver.project import departed, lockfile
+from procver.project import departed, lockfile, tree
 from procver.project.cache import Cache
 from procver.project.config import FILE, Config, find
 from procver.project.config import load as load_config
@@ -221,6 +221,7 @@ class Project:
                     found.append((source.path, Note("fixed-version", 1, message, hint)))
         found += departed.remarks(self.config, self.scanner, self.sources, self._start)
         found += self._idle_grants()
+        found += self._idle_excludes()
         return found
 
     def _idle_grants(self) -> Iterator[tuple[str, Note]]:
@@ -235,3 +236,16 @@ class Project:
                         "correct the pattern: it names schema and object, as app.* or app.find_things does",
                     ),
                 )
+
+    def _idle_excludes(self) -> Iterator[tuple[str, Note]]:
+        for pattern in tree.idle_excludes(self.config):
+            yield (
+                FILE,
+                Note(
+                    "idle-exclude",
+                    self.config.exclude_line,
+                    f"exclude {pattern!r} matches no file in the source directories",
+                    "correct the pattern: paths begin with the source directory, as sql/old/* does; a"
+                    " leading */ stands for any directory",
+                ),
+            )

@@ -62,6 +62,7 @@ UNION ALL
 SELECT [schema], leaf, 'type'
 FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128), routine bit)
 WHERE routine = 0 AND TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NOT NULL
+      AND OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NULL
 
 -- name: owners
 -- Which project published what has these physical names, and as what.

@@ -26,7 +26,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 18
+    revision = 19
 
     # What reads sources is loaded when one is read: most commands find all of them in the cache.
 

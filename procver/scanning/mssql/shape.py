@@ -51,9 +51,11 @@ class Shape(analysis.Shape):
                 shapes[i - lo] = self.reference(name)
             elif role in (Role.OWN, Role.SELF, Role.TEXT):
                 shapes[i - lo] = OWN
+            elif role is Role.DROPPED:
+                shapes[i - lo] = ""
         if self._spans:
             shapes = self._with_explicit(unit, lo, shapes)
-        self.out += shapes
+        self.out += filter(None, shapes)
         self.out.append(END)
 
     def _with_explicit(self, unit: Unit, lo: int, shapes: list[str]) -> list[str]:

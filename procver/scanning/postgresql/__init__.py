@@ -25,7 +25,7 @@ class PostgresqlScanner:
 
     dialect = "postgresql"
     ignores_case = False
-    revision = 3
+    revision = 4
 
     # What reads sources is loaded when one is read: most commands find all of them in the cache.
 

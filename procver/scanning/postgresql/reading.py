@@ -23,7 +23,11 @@ from procver.scanning.postgresql.local import decide_locally
 from procver.scanning.postgresql.mentions import read_hints, read_strings
 from procver.scanning.postgresql.names import index_of, label, token_forms
 from procver.scanning.postgresql.plpgsql import Plpgsql, variables
-from procver.scanning.postgresql.refusals import refuse_escapes, refused_trigger_function
+from procver.scanning.postgresql.refusals import (
+    refuse_escapes,
+    refuse_unreadable,
+    refused_trigger_function,
+)
 from procver.scanning.postgresql.temporary import temporary
 from procver.scanning.postgresql.unicode import decode_names
 from procver.scanning.postgresql.unit import Unit
@@ -241,6 +245,7 @@ class _Reader:
         names = names.on(path)
         body = self.reading.bodies[routine.body] = self.unit.body(routine.body)
         refuse_escapes(body)
+        refuse_unreadable(body)
         self._comments(body)
         candidates = self._candidates(body)
         hidden = temporary(body)

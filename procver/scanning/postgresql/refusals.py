@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from procver.errors import SourceError
+from procver.scanning import unfilled
+from procver.scanning.invisible import HINT, complaints
 from procver.scanning.postgresql.unit import Unit
 from procver.scanning.refusals import MIGRATION, misspelt
 
@@ -17,6 +19,11 @@ _CONFIG = (
 _OFF = frozenset({"off", "false", "no", "0", "'off'", "'false'", "'no'", "'0'"})
 _SETTING = "standard_conforming_strings"
 _PSQL = "psql reads this, the server does not: remove it, or make the file a template (.sql.j2)"
+_SIGNS = {
+    **dict.fromkeys("%<&|^~@#`", frozenset[str]()),
+    ":": frozenset({"from", "join", "into", "update", "."}),
+}
+"""Signs of placeholders. Most begin an expression as well, and count only as ``%x%.v``."""
 _VERSIONED = ("function", "procedure", "view", "materialized view")
 _CREATED = {
     "table": "a table",
@@ -149,6 +156,20 @@ def refuse_escapes(unit: Unit) -> None:
             )
 
 
+def refuse_unreadable(unit: Unit) -> None:
+    """Raise for what the server cannot read, in a file or in the body of a routine.
+
+    Raises:
+        SourceError: a placeholder of another tool, or an invisible character.
+    """
+    at = unfilled.sign_for_name(unit.folded, unit.distinct, _SIGNS)
+    if at >= 0:
+        raise unit.error(at, unfilled.message(unit.text, unit.span(at)[0]), unfilled.HINT)
+    names = ("" if raw[0] in "'\"$" or raw[-1] in "'\"" else raw for raw in unit.written)
+    for at, what in complaints(unit.text, names, joiners=True):
+        raise unit.error(at, what, HINT)
+
+
 def refuse_client_syntax(unit: Unit) -> None:
     """Raise for what only psql or the extension machinery reads.
 
@@ -167,6 +188,7 @@ def refuse_client_syntax(unit: Unit) -> None:
                 "@extschema@ is a placeholder that only CREATE EXTENSION fills in",
                 "write the schema, or say in [placeholders] of procver.toml what it stands for",
             )
+    refuse_unreadable(unit)
     if ":" in unit.distinct:
         _refuse_psql_variable(unit)
 
