@@ -8,7 +8,7 @@ import subprocess
 from procver.errors import LockError, UsageError
 from procver.lock import Lock
 from procver.project.config import Config
-from procver.project.files import write_atomic
+from procver.project.files import read_bytes, write_atomic
 
 FILE = "procver.lock"
 
@@ -21,7 +21,7 @@ def read(config: Config) -> Lock:
     """
     path = config.root / FILE
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except FileNotFoundError:
         return Lock()
     except OSError as error:
@@ -46,7 +46,7 @@ def write(config: Config, lock: Lock) -> None:
     Raises:
         UsageError: it cannot be written; the old file is untouched.
     """
-    write_atomic(config.root / FILE, lock.render())
+    write_atomic(config.root / FILE, lock.render(), within=config.root)
 
 
 def read_at(config: Config, rev: str) -> Lock:

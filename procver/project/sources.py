@@ -24,10 +24,11 @@ from procver.project.cache import Cache, Cached, recipe_sum
 from procver.project.config import Config
 from procver.project.decoding import decode
 from procver.project.failures import Failures
+from procver.project.files import read_bytes
 from procver.project.placeholders import filler
 from procver.project.templates import SOURCE as TEMPLATE
 from procver.project.templates import Templates
-from procver.project.tree import File, libraries, read_bytes, walk
+from procver.project.tree import File, libraries, walk
 from procver.scanning import Scanner
 from procver.scanning.recipes import fill
 
@@ -366,6 +367,8 @@ def _refuse_lookalikes(pending: list[_Pending], managed: Managed, scanner: Scann
             stem = leaf.removesuffix(after)
             base = stem.rstrip("0123456789")
             number = stem[len(base) :]
+            if len(number) > 9:  # no version has such a number
+                continue
             key = Name(schema, base.removesuffix(before))
             if key not in by_key or physical_leaf(key.leaf, int(number), suffix) != leaf:
                 continue
