@@ -9,6 +9,7 @@ import click
 
 from procver import mapping
 from procver.cli.group import Context, command
+from procver.cli.output import emit
 from procver.contract import Contract
 from procver.errors import FindingsError
 from procver.plan import RESTORED, Plan
@@ -112,7 +113,7 @@ def map_(context: Context, release: str, form: str, path: str | None) -> None:
     check_release_name(release)
     text = _mapping(project.config, release, project.contract(), form)
     if path is None or is_stdout(path):
-        click.echo(text, nl=False)
+        emit(text, newline=False)
         return
     write_output(project.config, Path(path), text)
     context.output.data({"release": release, "mapping": path}, [f"mapping written to {path}"])

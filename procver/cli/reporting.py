@@ -145,7 +145,11 @@ def status_command(context: Context, format_: str, output: Path | None) -> None:
         return
     plain = [click.unstyle(line) for line in lines]
     text = json.dumps(found.as_json(), indent=2, ensure_ascii=False)
-    write_output(context.project.config, output, (text if context.output.as_json else "\n".join(plain)) + "\n")
+    write_output(
+        context.project.config,
+        output,
+        (text if context.output.as_json else "\n".join(plain)) + "\n",
+    )
 
 
 def _page(found: Status) -> Iterator[str]:

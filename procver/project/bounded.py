@@ -73,7 +73,9 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def __init__(self, plain: tuple[type, ...], **options: Any) -> None:
         super().__init__(undefined=StrictUndefined, finalize=self._printed, **options)
-        self._plain = (str, int, float, type(None), date, day_time, Undefined, *plain)
+        self._plain: tuple[type, ...] = (
+            str, int, float, type(None), date, day_time, Undefined, *plain,
+        )  # fmt: skip
         self._steps = 0
         self._end = 0.0
         # Chance has no place in a version.
@@ -96,7 +98,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             )
         return True
 
-    def concat(self, pieces: Iterable[str]) -> str:  # type: ignore[override] # a function there
+    def concat(self, pieces: Iterable[str]) -> str:
         """Return the pieces of a template, macro or block as one string."""
         found: list[str] = []
         size = 0
@@ -134,7 +136,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             self._fits(len(right) * left, _most(right))
         return super().call_binop(context, operator, left, right)
 
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call what a template calls."""
         __self.tick()
         method = getattr(__obj, "__wrapped__", __obj)  # the sandbox wraps str.format

@@ -9,7 +9,6 @@ import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 from procver.errors import UsageError
 

@@ -165,6 +165,8 @@ def load(
                 pending.append(_begin(file, reader, scanner, config, rows))
             except SourceError as error:
                 failures.add(error, file.path)
+            except RecursionError:
+                failures.add(_too_deep(), file.path)
     pending = _respelled(pending, scanner, spellings)
     kinds = _distinct(pending, scanner)
     managed = Managed(kinds, config.search_path, config.suffix, config.databases)
@@ -185,6 +187,9 @@ def load(
                 except SourceError as error:
                     failures.add(error, item.file.path)
                     continue
+                except RecursionError:
+                    failures.add(_too_deep(), item.file.path)
+                    continue
                 fresh[item.digest] = analysis
                 recipes.fresh[item.digest] = analysis.recipe
                 analysis = analysis._replace(words="", recipe="")
@@ -196,6 +201,12 @@ def load(
     if cache:
         cache.store(context, managed, fresh, [used[digest] for digest in valid])
     return Sources(by_name, managed, labels, reader, recipes)
+
+
+def _too_deep() -> SourceError:
+    return SourceError(
+        "is nested too deeply to be read", hint="use fewer parentheses or blocks in each other"
+    )
 
 
 class _Pending(NamedTuple):
