@@ -89,9 +89,6 @@ _EXAMPLES = {
 }  # fmt: skip
 """By dialect: default schema, targets, view, function, and what to do before the first command."""
 
-_IGNORED = (b".procver/", b".procver.*.tmp")
-"""Lines for .gitignore: the private directory, and what a killed write may leave beside a file."""
-
 
 @click.command()
 @command(target=False)
@@ -163,10 +160,9 @@ def init_command(
         ) from error
     for path, text in files.items():
         write_atomic(root / path, text, within=root)
-    missing = [line for line in _IGNORED if line not in ignored.splitlines()]
-    if missing:
+    if b".procver/" not in ignored.splitlines():
         apart = b"" if ignored.endswith(b"\n") or not ignored else b"\n"
-        write_atomic(ignore, ignored + apart + b"\n".join([*missing, b""]), within=root)
+        write_atomic(ignore, ignored + apart + b".procver/\n", within=root)
     context.output.data(
         {"project": name, "files": list(files)},
         [

@@ -179,7 +179,7 @@ def _place(target: Path, within: Path | None) -> Path:
 
 
 def _replace(target: Path, data: bytes, place: Path) -> None:
-    start = f".procver.{target.name[:40]}."  # init puts .procver.*.tmp into .gitignore
+    start = f".{target.name[:40]}."
     for directory in {place, target.parent}:
         _sweep(directory, start)
     descriptor, temporary = _create(place, start)
