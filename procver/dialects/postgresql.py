@@ -12,7 +12,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -409,14 +409,17 @@ def open_database(
         ConfigError: the URL cannot be read, or the embedded server is not installed.
         DatabaseError: the server could not be reached, refused the login or is too old.
     """
+    environment: Callable[[], AbstractContextManager[None]] = nullcontext
     if url.startswith("embedded:"):
-        from procver.dialects.embedded import start
+        from procver.dialects import embedded
 
-        url = start(root, url.removeprefix("embedded:"))
+        environment = embedded.alone
+        url = embedded.start(root, url.removeprefix("embedded:"))
     parts: dict[str, Any] = {}
 
     def dial() -> psycopg.Connection[Any]:
-        return psycopg.connect(autocommit=True, prepare_threshold=None, **parts)
+        with environment():
+            return psycopg.connect(autocommit=True, prepare_threshold=None, **parts)
 
     refusal: ConfigError | DatabaseError
     try:
