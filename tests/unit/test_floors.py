@@ -32,6 +32,7 @@ ROWS = [
     ["registry"],
     ["obstacles"],
     ["prepared"],
+    ["owners"],
     ["lanes"],
     ["creation"],
     ["publish"],
