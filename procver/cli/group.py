@@ -123,12 +123,16 @@ _NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
 _TARGET = re.compile(r"\w+://|(?i:\b(?:password|pwd)\s*=)|[^\s/@:]+:\S*@")
 """What a target with a password has in it, wherever on the command line it was written."""
 
+_LOGIN = re.compile(r"[^\s/@:]+:\S*@")
+
 
 def _hider(words: Sequence[str]) -> Callable[[str], str]:
     """Return a function that takes out of a message those arguments that look like a target."""
     given = [word.partition("=")[2] if word.startswith("--") else word for word in words]
     targets = [word for word in given if _TARGET.search(word)]
-    forms = {form for word in targets for form in (word, repr(word)[1:-1], json.dumps(word)[1:-1])}
+    parts = [*targets, *(found[0] for word in targets for found in _LOGIN.finditer(word))]
+    parts += map(os.path.normpath, targets)  # of one that was taken for a path
+    forms = {form for part in parts for form in (part, repr(part)[1:-1], json.dumps(part)[1:-1])}
     longest = sorted(forms, key=len, reverse=True)
 
     def shown(text: str) -> str:
