@@ -120,10 +120,10 @@ _NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
 """What click 8.2 and newer raise for a bare ``procver``; its text is the help page."""
 
 
-_TARGET = re.compile(r"\w+://|(?i:\b(?:password|pwd)\s*=)|[^\s/@:]+:\S*@")
+_TARGET = re.compile(r"://|(?i:\b(?:password|pwd)\s*=)|[^\s/@:]:\S*@")
 """What a target with a password has in it, wherever on the command line it was written."""
 
-_LOGIN = re.compile(r"[^\s/@:]+:\S*@")
+_LOGIN = re.compile(r"(?<![^\s/@:])[^\s/@:]+:\S*@")
 
 
 def _hider(words: Sequence[str]) -> Callable[[str], str]:

@@ -92,6 +92,10 @@ class Output:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+class _StdoutError(UsageError):
+    """Stdout takes no more, not even this error."""
+
+
 def emit(text: str, *, newline: bool = True) -> None:
     """Print data on stdout.
 
@@ -105,7 +109,7 @@ def emit(text: str, *, newline: bool = True) -> None:
         raise
     except OSError as error:
         silence(sys.stdout)
-        raise UsageError(
+        raise _StdoutError(
             f"cannot write to stdout: {error.strerror or error}",
             hint="make room where stdout goes to; what the command did besides printing is done",
         ) from error
@@ -129,7 +133,7 @@ def show_error(
         as_json: whether the command had ``--json``.
         shown: returns what may be shown of a text.
     """
-    if as_json:
+    if as_json and not isinstance(error, _StdoutError):
         about = {"code": error.code, **_about(error)}
         if error.others:
             about["others"] = [_about(other) for other in error.others]

