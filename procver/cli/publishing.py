@@ -9,10 +9,12 @@ import click
 
 from procver import mapping
 from procver.cli.group import Context, command
+from procver.cli.output import emit
 from procver.contract import Contract
 from procver.plan import RESTORED, Plan
 from procver.project.config import Config
-from procver.project.files import write_atomic
+from procver.project.files import is_stdout
+from procver.project.outputs import check_map, write_map, write_output
 from procver.publish import check_release_name, preview, publish
 
 
@@ -36,6 +38,7 @@ def plan(context: Context, release: str | None) -> None:
 def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> None:
     """Publish the sources as a release, and write its mapping."""
     project, output = context.project, context.output
+    check_map(project.config)
     if dry_run:
         found, _ = preview(project, context.connect(), release, locked=locked)
         document = {**found.as_json(), "remarks": context.remarks(found.remarks)}
@@ -45,8 +48,7 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
     with output.progress(f"publishing {release}") as progress:
         done = publish(project, database, release, locked=locked, progress=progress)
     remarks = context.remarks(done.plan.remarks, brief=True)
-    path = project.config.root / project.config.map
-    write_atomic(path, _mapping(project.config, release, done.contract, "json"))
+    write_map(project.config, _mapping(project.config, release, done.contract, "json"))
     document = {
         **(done.plan.as_json() if output.as_json else {}),
         "remarks": remarks,
@@ -76,10 +78,10 @@ def map_(context: Context, release: str, form: str, path: str | None) -> None:
     project = context.project
     check_release_name(release)
     text = _mapping(project.config, release, project.contract(), form)
-    if path in (None, "-"):
-        click.echo(text, nl=False)
+    if path is None or is_stdout(path):
+        emit(text, newline=False)
         return
-    write_atomic(Path(path), text)
+    write_output(project.config, Path(path), text)
     context.output.data({"release": release, "mapping": path}, [f"mapping written to {path}"])
 
 

@@ -14,7 +14,8 @@ from procver.cli.group import Context, command
 from procver.errors import ConfigError, UsageError
 from procver.project import git
 from procver.project.config import is_project_name, target_url
-from procver.project.files import write_atomic
+from procver.project.files import check_target, is_stdout, read_bytes, write_atomic
+from procver.project.outputs import write_output
 
 _CONFIG = """\
 [project]
@@ -155,19 +156,28 @@ def init_command(
         "sql/greetings.sql": view,
         "sql/greet.sql": function,
     }
-    there = [path for path in files if (root / path).exists()]
+    there = [path for path in files if os.path.lexists(root / path)]
     if there:
         raise UsageError(
             f"{there[0]} exists already",
             hint="procver init only writes into a place that has none of its files",
         )
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(root / path, text)
     ignore = root / ".gitignore"
-    lines = ignore.read_text("utf-8").splitlines() if ignore.exists() else []
-    if ".procver/" not in lines:
-        write_atomic(ignore, "\n".join([*lines, ".procver/"]) + "\n")
+    try:
+        (root / "sql").mkdir(exist_ok=True)
+        for path in (*files, ignore.name):
+            check_target(root / path, within=root)
+        ignored = read_bytes(ignore) if ignore.exists() else b""
+    except OSError as error:
+        raise UsageError(
+            f"cannot write into {root}: {error.filename or ignore}: {error.strerror}",
+            hint="make it a directory that this user may write to",
+        ) from error
+    for path, text in files.items():
+        write_atomic(root / path, text, within=root)
+    if b".procver/" not in ignored.splitlines():
+        apart = b"" if ignored.endswith(b"\n") or not ignored else b"\n"
+        write_atomic(ignore, ignored + apart + b".procver/\n", within=root)
     installed = list(_install_driver(root)) if with_git else []
     context.output.data(
         {"project": name, "files": list(files)},
@@ -229,18 +239,29 @@ def _write_roles(context: Context, prefix: str, output: Path | None) -> None:
     config = project.config
     text = script(config.dialect, config.name, project.schemas, prefix)
     names = [f"{prefix}_{role}" for role in ROLES]
-    if output == Path("-"):
+    if output is not None and is_stdout(output):
         context.output.data({"roles": names, "script": text}, text.splitlines())
         return
     place = output or config.root / "procver-roles.sql"
-    if place.exists() and place.read_bytes() != text.encode():
+    if _differs(place, text.encode()):
         raise UsageError(
             f"{place} exists already, with other content",
             hint="look what differs: procver init --roles -o - | diff - FILE; then remove it, or name another with -o",
         )
-    write_atomic(place, text)
+    if output is None:
+        write_atomic(place, text, within=config.root)
+    else:
+        write_output(config, place, text)
     lines = [f"wrote {place}", "next: let your DBA read it, then run it as its first lines say"]
     context.output.data({"roles": names, "files": [str(place)]}, lines)
+
+
+def _differs(place: Path, data: bytes) -> bool:
+    """Return whether there is a regular file with other content."""
+    try:
+        return place.is_file() and read_bytes(place) != data
+    except OSError:
+        return True
 
 
 @click.group()

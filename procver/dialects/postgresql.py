@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import random
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,10 +16,10 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 from procver import registry
 from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Lane, Row, Unit
+from procver.dialects.postgresql_url import ESCAPE, LOGIN_HINTS, unreached, why_unreadable
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
 
 try:
@@ -74,9 +73,7 @@ _FROM_DEFINITIONS = (
 _STALE = "PV001"
 _BUSY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 _HINTS = {
-    "28P01": "check user and password of the target",
-    "28000": "check user and password of the target, and pg_hba.conf on the server",
-    "3D000": "create the database first, or correct its name in the target",
+    **LOGIN_HINTS,
     "3F000": "create the schema with your migration tool first",
     "42501": "let the role that publishes own the schema or have CREATE on it; `procver init --roles` writes a script for that",
     "25006": "publish to the primary; a standby or read-only session cannot be written to",
@@ -97,9 +94,6 @@ _REGISTRY = (
 _OWNER = (
     "the version before, or the object that it takes the place of, belongs to that role: make this one a member of it, or"
     " hand it over first: ALTER ... OWNER TO"
-)
-_ESCAPE = (
-    "write postgresql://user:password@host:5432/database; escape @ : / in a password as %40 %3A %2F"
 )
 
 # psycopg warns of every statement that an earlier error made void; the error itself is what we report.
@@ -500,71 +494,28 @@ def open_database(
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         return connection
 
+    refusal: ConfigError | DatabaseError
     try:
         parts = psycopg.conninfo.conninfo_to_dict(url)
         parts.setdefault("connect_timeout", "10")
         parts.setdefault("application_name", "procver")
         parts.update(client_encoding="utf8")
         connection = dial()
-    except psycopg.ProgrammingError as error:
-        raise ConfigError(
-            f"the target's URL cannot be read: {_masked(str(error).strip(), url, parts)}",
-            hint=_ESCAPE,
-        ) from None
+    except (psycopg.ProgrammingError, ValueError) as error:  # ValueError: what is not text
+        refusal = ConfigError(
+            f"the target's URL cannot be read: {why_unreadable(str(error))}", hint=ESCAPE
+        )
     except psycopg.Error as error:
-        message = " ".join(_masked(str(error), url, parts).split())
-        raise DatabaseError(
-            f"the target cannot be reached{_whom(parts)}: {message}",
-            hint=_ESCAPE if _unescaped(parts) else _login_hint(message),
-            sqlstate=error.sqlstate,
-        ) from None
-    if connection.info.server_version < OLDEST_SERVER:
+        refusal = unreached(str(error), url, parts, error.sqlstate)
+    else:
+        if connection.info.server_version >= OLDEST_SERVER:
+            return PostgresqlDatabase(connection, search_path, lock_timeout, dial)
         version = connection.info.server_version // 10000
         connection.close()
-        raise DatabaseError(
+        refusal = DatabaseError(
             f"the server is PostgreSQL {version}", hint="procver needs PostgreSQL 14 or newer"
         )
-    return PostgresqlDatabase(connection, search_path, lock_timeout, dial)
-
-
-def _whom(parts: Mapping[str, Any]) -> str:
-    if _unescaped(parts):
-        return ""
-    words = (("database", "dbname"), ("user", "user"))
-    about = [f"{word} {parts[key]}" for word, key in words if parts.get(key)]
-    return f" ({', '.join(about)})" if about else ""
-
-
-def _unescaped(parts: Mapping[str, Any]) -> bool:
-    """Return whether a part of the password was taken for a host or database."""
-    return any("@" in str(parts.get(key, "")) for key in ("host", "dbname"))
-
-
-def _login_hint(message: str) -> str:
-    if "password authentication failed" in message or "no password supplied" in message:
-        return _HINTS["28P01"]
-    if re.search(r'role ".*" does not exist', message):
-        return "create the role first, or correct the user in the target"
-    if "does not exist" in message:
-        return _HINTS["3D000"]
-    if "pg_hba.conf" in message:
-        return _HINTS["28000"]
-    if "too many c" in message or "connection slots" in message:
-        return "wait, or close other connections, then run the same command again"
-    return "check that the server runs and that the target names its host, port and database"
-
-
-def _masked(message: str, url: str, parts: Mapping[str, Any]) -> str:
-    """Return ``message`` without any part of the password in ``url``, however that was written."""
-    secrets = {str(parts[key]) for key in ("password", "sslpassword") if parts.get(key)}
-    written = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
-    if unquote(written) not in secrets:
-        # With an unescaped @ or / libpq takes the rest of the password for a host, port or database.
-        secrets.update((written, *re.split(r"[@/:?#]", written)))
-    for secret in sorted(secrets, key=len, reverse=True):
-        if secret:
-            message = message.replace(secret, "***")
-    return message
+    raise refusal  # here, so that no error of the driver, which may quote the URL, comes with it
 
 
 def _translated(error: psycopg.Error, doing: str) -> DatabaseError:

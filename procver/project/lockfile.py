@@ -12,7 +12,7 @@ from procver.project import git
 from procver.project.config import FILE as CONFIG
 from procver.project.config import Config
 from procver.project.config import load as load_config
-from procver.project.files import write_atomic
+from procver.project.files import read_bytes, write_atomic
 from procver.project.merging import Conflict, Settled, merged, read_conflict, settle
 
 FILE = "procver.lock"
@@ -41,7 +41,7 @@ def write(config: Config, lock: Lock) -> None:
     Raises:
         UsageError: it cannot be written; the old file is untouched.
     """
-    write_atomic(config.root / FILE, lock.render())
+    write_atomic(config.root / FILE, lock.render(), within=config.root)
 
 
 def read_at(config: Config, rev: str) -> Lock:
@@ -250,7 +250,7 @@ def _lenient(config: Config, damaged: list[LockError]) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except FileNotFoundError:
         return b""
     except OSError as error:

@@ -24,10 +24,11 @@ from procver.project.cache import Cache, Cached, recipe_sum
 from procver.project.config import Config
 from procver.project.decoding import decode
 from procver.project.failures import Failures
+from procver.project.files import read_bytes
 from procver.project.placeholders import filler
 from procver.project.templates import SOURCE as TEMPLATE
 from procver.project.templates import Templates
-from procver.project.tree import File, libraries, read_bytes, walk
+from procver.project.tree import File, libraries, walk
 from procver.scanning import Scanner
 from procver.scanning.recipes import fill
 
@@ -164,6 +165,8 @@ def load(
                 pending.append(_begin(file, reader, scanner, config, rows))
             except SourceError as error:
                 failures.add(error, file.path)
+            except RecursionError:
+                failures.add(_too_deep(), file.path)
     pending = _respelled(pending, scanner, spellings)
     kinds = _distinct(pending, scanner)
     managed = Managed(kinds, config.search_path, config.suffix, config.databases)
@@ -184,6 +187,9 @@ def load(
                 except SourceError as error:
                     failures.add(error, item.file.path)
                     continue
+                except RecursionError:
+                    failures.add(_too_deep(), item.file.path)
+                    continue
                 fresh[item.digest] = analysis
                 recipes.fresh[item.digest] = analysis.recipe
                 analysis = analysis._replace(words="", recipe="")
@@ -195,6 +201,12 @@ def load(
     if cache:
         cache.store(context, managed, fresh, [used[digest] for digest in valid])
     return Sources(by_name, managed, labels, reader, recipes)
+
+
+def _too_deep() -> SourceError:
+    return SourceError(
+        "is nested too deeply to be read", hint="use fewer parentheses or blocks in each other"
+    )
 
 
 class _Pending(NamedTuple):
@@ -392,6 +404,8 @@ def _refuse_lookalikes(pending: list[_Pending], managed: Managed, scanner: Scann
             stem = leaf.removesuffix(after)
             base = stem.rstrip("0123456789")
             number = stem[len(base) :]
+            if len(number) > 9:  # no version has such a number
+                continue
             key = Name(schema, base.removesuffix(before))
             if key not in by_key or physical_leaf(key.leaf, int(number), suffix) != leaf:
                 continue

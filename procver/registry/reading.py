@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from procver.dialects import Call, Database
+from procver.dialects import Call, Database, Row
 from procver.errors import DatabaseError
 from procver.known import Known, KnownChannel, KnownInstance, KnownRelease, KnownVersion, Membership
 from procver.objects import Kind, Name
+from procver.registry.integrity import checked, damaged
 
 KINDS = {kind.value: kind for kind in Kind}
 
@@ -49,6 +50,21 @@ def read(database: Database, project: str) -> Known | None:
     )
     if not projects:
         return None
+    try:
+        return checked(_known(projects, versions, releases, instances, channels, memberships, now))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise damaged(f"a row holds what procver does not write ({error!r:.80})") from error
+
+
+def _known(
+    projects: list[Row],
+    versions: list[Row],
+    releases: list[Row],
+    instances: list[Row],
+    channels: list[Row],
+    memberships: list[Row],
+    now: list[Row],
+) -> Known:
     project_id, _, _, generation, last_release, *laned = projects[0]
     main, lanes = laned or (generation, None)
     known: dict[tuple[str, int], KnownVersion] = {}
