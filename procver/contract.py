@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from procver.errors import ConflictError, SourceError
-from procver.fingerprint import fingerprints
+from procver.fingerprint import content, fingerprints
 from procver.graph import components
 from procver.lock import Entry, Lock
 from procver.mapping import Mapped
@@ -42,8 +41,7 @@ class Contract(NamedTuple):
     @property
     def content(self) -> str:
         """SHA-256, in hex, over which version of each object it holds: two releases alike are the same."""
-        lines = sorted(f"{m.label}\0{m.number}\0{m.fingerprint}\n" for m in self.members.values())
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return content((m.label, m.number, m.fingerprint) for m in self.members.values())
 
     def mapped(self) -> list[Mapped]:
         """Return what a mapping file says of it."""

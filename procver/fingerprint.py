@@ -94,6 +94,12 @@ def _parts(
     return parts
 
 
+def content(versions: Iterable[tuple[str, int, str]]) -> str:
+    """Return the digest of a release: SHA-256, in hex, over label, number and fingerprint of each version."""
+    lines = sorted(f"{label}\0{number}\0{print_}\n" for label, number, print_ in versions)
+    return sha256("".join(lines).encode()).hexdigest()
+
+
 def seal(fingerprint: str, definition: Iterable[tuple[str, str]]) -> str:
     """Return what binds a version's text to its fingerprint: a registry that was tampered with restores nothing.
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
+from procver.fingerprint import content
 from procver.objects import Kind, Name
 
 PRESENT = "present"
@@ -22,7 +23,8 @@ MOVING = timedelta(minutes=15)
 class KnownVersion(NamedTuple):
     """A version that was published here.
 
-    ``found`` says whether the catalog still has it, ``quarantined_at`` since when only its owner may use it.
+    ``found`` says whether the catalog still has all of it, ``moved`` whether under other OIDs, as after a dump;
+    ``quarantined_at`` since when only its owner may use it.
     """
 
     label: str
@@ -38,6 +40,7 @@ class KnownVersion(NamedTuple):
     condemned_at: datetime | None
     quarantined_at: datetime | None
     found: bool
+    moved: bool = False
 
     @property
     def usable(self) -> bool:
@@ -99,13 +102,17 @@ class Membership(NamedTuple):
     since: int
     until: int | None
 
+    def covers(self, number: int) -> bool:
+        """Return whether the release with this number is one of those."""
+        return self.since <= number and (self.until is None or self.until > number)
+
 
 @dataclass(frozen=True)
 class Known:
     """One consistent read of the registry.
 
     ``generation`` counts what was written so far; ``main`` is its part that was not written in lanes, ``lanes`` what was
-    written in each. ``requires`` maps a version's id to the ids it needs; ``now`` is the server's clock.
+    written in each; ``astray`` holds rows that make another project's version a member. ``requires`` maps a version's id to the ids it needs; ``now`` is the server's clock.
     """
 
     project_id: int
@@ -120,6 +127,7 @@ class Known:
     requires: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     main: int = 0
     lanes: Mapping[int, int] = field(default_factory=dict)
+    astray: tuple[Membership, ...] = ()
 
     @cached_property
     def by_id(self) -> dict[int, KnownVersion]:
@@ -155,11 +163,14 @@ class Known:
     def members(self, release: KnownRelease) -> list[KnownVersion]:
         """Return the versions of a release, sorted by name."""
         number = release.number
-        return sorted(
-            self.by_id[m.version_id]
-            for m in self.memberships
-            if m.since <= number and (m.until is None or m.until > number)
-        )
+        return sorted(self.by_id[m.version_id] for m in self.memberships if m.covers(number))
+
+    def intact(self, release: KnownRelease) -> bool:
+        """Return whether a release consists of the versions with which it was published."""
+        if any(m.covers(release.number) for m in self.astray):
+            return False
+        members = self.members(release)
+        return release.content == content((v.label, v.number, v.fingerprint) for v in members)
 
     def users(self, releases: Iterable[KnownRelease]) -> dict[int, list[KnownRelease]]:
         """Return, for each version id, which of ``releases`` map to it directly, oldest first."""

@@ -108,6 +108,28 @@ def release_roots(known: Known, policy: Policy) -> dict[str, Root]:
     return roots
 
 
+def damage(known: Known, policy: Policy) -> list[str]:
+    """Return a message for each release that keeps its versions and no longer consists of those it was published with."""
+    roots = release_roots(known, policy)
+    return [
+        damaged(release.name)
+        for release in known.releases
+        if release.name in roots and not known.intact(release)
+    ]
+
+
+MEND = "bring the rows back from a backup; or publish its sources again, under another release name"
+"""What to do about a release whose rows were changed."""
+
+
+def damaged(release: str) -> str:
+    """Return what to say of a release whose rows were changed."""
+    return (
+        f"release {release} no longer consists of the versions it was published with:"
+        " somebody changed procver.membership or procver.version"
+    )
+
+
 def mark(known: Known, policy: Policy, evidence: Mapping[int, str] | None = None) -> Marks:
     """Mark what must stay: roots, pins, versions with evidence against their drop, and all these need.
 

@@ -54,12 +54,17 @@ def refuse(
     ]
     schemas_wanted = [{"schema": schema} for schema in sorted({name.schema for name in wanted})]
     models = _models(wanted.values())
-    taken, schemas, missing, signed = database.read(
+    known = [step.known.id for step in wanted.values() if step.known is not None]
+    taken, schemas, missing, signed, *parts = database.read(
         Call("taken", {"names": names}),
         Call("missing_schemas", {"names": schemas_wanted}),
         Call("missing_roles", {"roles": roles}),
         Call("signatures", {"names": [_about(name) for name in models]}),
+        *([Call("parts", {"ids": known})] if known else []),  # else there may be no registry
     )
+    # Overloads of a version that lacks others stand in nobody's way.
+    own = {tuple(row[1:]) for rows in parts for row in rows}
+    taken = [row for row in taken if (row[0], row[1], row[3]) not in own]
     if schemas:
         schema = _part(project, schemas[0][0])
         raise DatabaseError(
@@ -129,7 +134,7 @@ def _unsigned(project: Project, step: Create, how: str) -> Iterator[tuple[str, N
 def _taken(
     database: Database, project: Project, wanted: dict[Name, Create], taken: list[Row]
 ) -> ConflictError | DatabaseError:
-    schema, leaf, what = taken[0]
+    schema, leaf, what, _ = taken[0]
     name = Name(schema, leaf)
     article = "an" if what[0] in "aeiou" else "a"
     message = f"{article} {what} called {project.scanner.label(name)} exists already, and "

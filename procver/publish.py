@@ -112,7 +112,11 @@ def publish(
         database.enter(project.config.name, project.config.default_schema)
     for _ in range(ROUNDS):
         known = known or read(database, project.config.name)
-        assert known is not None  # entered above
+        if known is None:  # it was entered above
+            raise DatabaseError(
+                f"project {project.config.name} was not written to procver.project",
+                hint="a trigger or rule on that table keeps it out: drop it, then run the same command again",
+            )
         found = plan(contract, known, release, project.digests)
         try:
             if first is None or not looked or known.generation:
@@ -158,12 +162,7 @@ def _execute(
         )
     if found.number is not None:
         there = [
-            {
-                "schema": m.physical.schema,
-                "leaf": m.physical.leaf,
-                "physical": m.quoted,
-                "routine": m.kind.is_routine,
-            }
+            {"name": m.label, "number": m.number, "physical": m.quoted}
             for m in contract.members.values()
         ]
         spared = sparing(database, known, found.spared, found.release)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from procver.dialects import Call, Database, DdlError, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError, UsageError
-from procver.evidence import dependents
+from procver.evidence import dependents, left_alone, strangers
 from procver.heartbeat import check_instance
 from procver.known import (
     CONDEMNED,
@@ -20,7 +20,7 @@ from procver.known import (
     KnownRelease,
     KnownVersion,
 )
-from procver.marking import Policy, drop_order
+from procver.marking import MEND, Policy, damaged, drop_order
 from procver.plan import restoration
 from procver.project.workspace import Project
 from procver.publish import ROUNDS, create, sparing
@@ -33,7 +33,8 @@ class Changed(NamedTuple):
     """What a change of a release's life came to.
 
     ``state`` is what the release is now; ``restored`` and ``freed`` list physical names; ``kept_by`` lists
-    instances that keep a retired release live; ``moved_from`` is the release the named instance or channel was on.
+    instances that keep a retired release live; ``moved_from`` is the release the named instance or channel was on;
+    ``remarks`` tell of objects that were left alone.
     """
 
     release: str
@@ -42,6 +43,7 @@ class Changed(NamedTuple):
     freed: tuple[str, ...] = ()
     kept_by: tuple[str, ...] = ()
     moved_from: str | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def known_of(project: Project, database: Database) -> Known:
@@ -80,6 +82,19 @@ def find_release(known: Known, name: str) -> KnownRelease:
     return release
 
 
+def refuse_damaged(known: Known, release: KnownRelease) -> None:
+    """Refuse to go on with a release that no longer consists of the versions it was published with.
+
+    Raises:
+        DatabaseError: it does not.
+    """
+    if not known.intact(release):
+        raise DatabaseError(
+            damaged(release.name),
+            hint=MEND,
+        )
+
+
 def activate(
     project: Project,
     database: Database,
@@ -102,6 +117,7 @@ def activate(
     for _ in range(ROUNDS):
         known = known_of(project, database)
         release = find_release(known, name)
+        refuse_damaged(known, release)
         members = known.members(release)
         steps = restoration(members, known)
         if steps and not restore:
@@ -136,6 +152,7 @@ def activate(
                 *([Call("place_instance", about)] if instance else []),
                 *([Call("point_channel", about)] if channel else []),
                 *sparing(database, known, spared, name),
+                *writing.recognise(known),
                 writing.log(known.project_id, "activate", name, {"instance": instance})
                 if channel is None
                 else writing.log(known.project_id, "channel", name, {"channel": channel}),
@@ -333,6 +350,7 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
                     f"{what} cannot be discarded: {known.by_id[version].physical}: {holders[version]}",
                     hint="drop or change what depends on it, then run the same command again",
                 )
+        strange = strangers(database, project.config.name, [known.by_id[v] for v in order])
         statements = drop_statements(database, order)
         drops = [(known.by_id[v], statements.get(v, ())) for v in order]
         drops += [(v, ()) for v in mine if v.state == DROPPED]
@@ -353,7 +371,8 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
                 hint="drop or change what depends on it, then run the same command again",
             ) from None
         freed = tuple(sorted(version.physical for version in mine))
-        return Changed(name or "", "discarded", freed=freed)
+        left = (r for v in order for r in left_alone(known.by_id[v], strange.get(v, ())))
+        return Changed(name or "", "discarded", freed=freed, remarks=tuple(left))
     raise _contended()
 
 

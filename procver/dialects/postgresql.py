@@ -297,9 +297,9 @@ class PostgresqlDatabase:
                         if isinstance(first, Call):
                             send(self._queries[first.query], steps, first.argument)
                         elif len(steps) == 1:
-                            send(first.sql.encode(), steps)
+                            send(_text(first).encode(), steps)
                         else:
-                            texts = [step.sql for step in steps if isinstance(step, Ddl)]
+                            texts = [_text(step) for step in steps if isinstance(step, Ddl)]
                             send(self._queries["execute"], steps, texts)
                     send(b"COMMIT")
                     self._connection.pgconn.send_flush_request()  # so that progress is heard of
@@ -377,6 +377,24 @@ class _RefusedError(Exception):
             )
         what = f"the registry's {step.query!r}" if isinstance(step, Call) else "the transaction"
         return _translated(error, f"{what} failed")
+
+
+def _text(step: Ddl) -> str:
+    """Return what is sent for a step."""
+    if not step.missing:
+        return step.sql
+    outer, inner = (_dollar(step.sql, word) for word in ("missing", "created"))
+    return (
+        f"DO {outer} BEGIN EXECUTE {inner}{step.sql}{inner};"
+        f" EXCEPTION WHEN duplicate_function THEN NULL; END {outer}"
+    )
+
+
+def _dollar(text: str, word: str) -> str:
+    """Return a dollar quote that ``text`` does not hold."""
+    while f"${word}$" in text:
+        word += "_"
+    return f"${word}$"
 
 
 def _grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Ddl, ...]]:

@@ -33,10 +33,10 @@ def read(database: Database, project: str) -> Known | None:
     needs: dict[int, list[tuple[str, int]]] = {}
     for row in versions:
         label, number, version_id, kind, print_, shape, source, schema, leaf, *rest = row
-        physical, state, since, quarantined, requires, found = rest
+        physical, state, since, quarantined, requires, found, *moved = rest
         known[label, number] = KnownVersion(
             label, number, version_id, KINDS[kind], print_, shape, source, Name(schema, leaf),
-            physical, state, since, quarantined, found,
+            physical, state, since, quarantined, found, *moved,
         )  # fmt: skip
         if requires:
             needs[version_id] = requires
@@ -47,6 +47,8 @@ def read(database: Database, project: str) -> Known | None:
         )
         for version_id, pairs in needs.items()
     }
+    ids = {version.id for version in known.values()}
+    rows = [Membership(*row) for row in memberships]
     return Known(
         project_id=project_id,
         generation=generation,
@@ -56,7 +58,8 @@ def read(database: Database, project: str) -> Known | None:
         releases=tuple(KnownRelease(*row) for row in releases),
         instances=tuple(KnownInstance(*row) for row in instances),
         channels=tuple(KnownChannel(*row) for row in channels),
-        memberships=tuple(Membership(*row) for row in memberships),
+        memberships=tuple(row for row in rows if row.version_id in ids),
+        astray=tuple(row for row in rows if row.version_id not in ids),
         requires=requirements,
         main=main,
         lanes={int(lane): count for lane, count in (lanes or {}).items()},

@@ -30,17 +30,24 @@ LONGEST = 2_000_000_000.0
 _INDEXED = re.compile(r"\bCLUSTERED\s+INDEX\b", re.IGNORECASE)
 
 
-def target_of(version: KnownVersion | NewVersion) -> dict[str, str]:
-    """Return a version's physical name as the registry's functions take it."""
+def target_of(version: KnownVersion | NewVersion) -> dict[str, Any]:
+    """Return a version's physical name as the registry's functions take it.
+
+    With the id of one that was created before, they leave alone what else carries its name.
+    """
     name = version.name
-    return {"schema": name.schema, "leaf": name.leaf, "kind": str(version.kind)}
+    about: dict[str, Any] = {"schema": name.schema, "leaf": name.leaf, "kind": str(version.kind)}
+    if isinstance(version, KnownVersion):
+        about["id"] = version.id
+    return about
 
 
 class NewVersion(NamedTuple):
     """A version ready to be created.
 
     ``definition`` holds each statement with its role (`Statement.role`); ``privileges`` is what the registry's
-    ``carry`` shall do for it, or None; ``awaits`` are those of ``requires`` that come after it: the rest of a cycle.
+    ``carry`` shall do for it, or None; ``awaits`` are those of ``requires`` that come after it: the rest of a cycle;
+    ``partly`` says that some of its overloads exist, and only the others are created.
     """
 
     label: str
@@ -57,9 +64,10 @@ class NewVersion(NamedTuple):
     privileges: dict[str, Any] | None = None
     deferred: bool = False
     awaits: tuple[tuple[str, int], ...] = ()
+    partly: bool = False
 
     @property
-    def target(self) -> dict[str, str]:
+    def target(self) -> dict[str, Any]:
         """Its physical name as the registry's functions take it."""
         return target_of(self)
 
@@ -170,7 +178,7 @@ def _batch(
 ) -> Iterator[Call | Ddl]:
     batch: list[NewVersion] = []
     later: list[Ddl] = []
-    unchecked: list[dict[str, str]] = []
+    unchecked: list[dict[str, Any]] = []
     awaited: set[tuple[str, int]] = set()
     size = 0
     while True:
@@ -185,7 +193,7 @@ def _batch(
         for index, (text, role) in enumerate(version.definition):
             size += len(text)
             subjects.append(Subject(version, index))
-            step = Ddl(text, len(subjects) - 1, role == SETTING)
+            step = Ddl(text, len(subjects) - 1, role == SETTING, missing=version.partly)
             if role == AFTER:
                 later.append(step)
             else:
@@ -254,7 +262,8 @@ def release(
     added = [{"name": label, "number": number} for label, number in plan.added]
     return Unit(
         (
-            Call("require_present", {"versions": versions}),
+            Call("require_present", {"project_id": known.project_id, "versions": versions}),
+            *recognise(known),
             *([silence(known, timedelta.max)] if plan.replaces else []),
             Call("add_release", {**about, "added": added, "removed": plan.removed}),
             Call("insert_release", about),
@@ -267,6 +276,12 @@ def release(
             ),
         )
     )
+
+
+def recognise(known: Known) -> list[Call]:
+    """Return the step that keeps under which OIDs versions were found that a dump brought here; none without such."""
+    moved = [version.id for version in known.by_id.values() if version.moved]
+    return [Call("recognise", {"ids": moved})] if moved else []
 
 
 def spare(versions: Sequence[KnownVersion], privileges: Mapping[int, Any]) -> list[Call]:
