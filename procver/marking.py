@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from procver.errors import DatabaseError
 from procver.known import DROPPED, Known, KnownRelease
 
 
@@ -128,6 +129,19 @@ def damaged(release: str) -> str:
         f"release {release} no longer consists of the versions it was published with:"
         " somebody changed procver.membership or procver.version"
     )
+
+
+def refuse_damaged(known: Known, release: KnownRelease) -> None:
+    """Refuse to go on with a release that no longer consists of the versions it was published with.
+
+    Raises:
+        DatabaseError: it does not.
+    """
+    if not known.intact(release):
+        raise DatabaseError(
+            damaged(release.name),
+            hint=MEND,
+        )
 
 
 def mark(known: Known, policy: Policy, evidence: Mapping[int, str] | None = None) -> Marks:

@@ -133,7 +133,7 @@ def _unsigned(project: Project, step: Create, how: str) -> Iterator[tuple[str, N
 
 def _taken(
     database: Database, project: Project, wanted: dict[Name, Create], taken: list[Row]
-) -> ConflictError | DatabaseError:
+) -> ConflictError | StalePlanError:
     schema, leaf, what, _ = taken[0]
     name = Name(schema, leaf)
     article = "an" if what[0] in "aeiou" else "a"
@@ -147,9 +147,10 @@ def _taken(
         step = wanted[name]
         if (label, number) == (step.label, step.number):
             if step.known is not None and step.known.state != "dropped":
-                return DatabaseError(
-                    f"{message}this login may not see it{_more(taken)}",
-                    hint="grant it rights on what it shall publish; `procver init --roles` writes a script",
+                return ConflictError(
+                    f"{message}it is not the version that procver created{_more(taken)}",
+                    hint="somebody dropped or replaced that one: rename or drop what has its name, then run the same"
+                    " command again",
                 )
             return StalePlanError(
                 f"{message}another command has just published it", hint="run the same command again"

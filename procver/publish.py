@@ -12,6 +12,7 @@ from procver.contract import Contract
 from procver.dialects import Call, Database, DdlError, Laned
 from procver.errors import DatabaseError, StalePlanError, UsageError
 from procver.known import Known
+from procver.marking import MEND, damaged, refuse_damaged
 from procver.objects import AFTER, LineIndex, Note
 from procver.plan import Create, Plan, plan
 from procver.prepared import Prepared, granted, numbers_of
@@ -68,7 +69,8 @@ def preview(
     contract = project.draft(locked=locked)
     known = _known(database, project)
     found = plan(contract, known or _nothing(), release, project.digests)
-    return found._replace(remarks=_refuse(database, project, found.create)), contract
+    remarks = _damaged(found, known) if known else ()
+    return found._replace(remarks=(*_refuse(database, project, found.create), *remarks)), contract
 
 
 def publish(
@@ -118,10 +120,11 @@ def publish(
                 hint="a trigger or rule on that table keeps it out: drop it, then run the same command again",
             )
         found = plan(contract, known, release, project.digests)
+        damage = _damaged(found, known)
         try:
             if first is None or not looked or known.generation:
                 remarks = _refuse(database, project, found.create)
-                first = first or found._replace(remarks=remarks)
+                first = first or found._replace(remarks=(*remarks, *damage))
             _execute(project, database, known, found, contract, progress)
         except StalePlanError:
             first = first or found
@@ -142,6 +145,23 @@ def _nothing() -> Known:
     from datetime import UTC, datetime
 
     return Known(0, 0, 0, datetime.now(UTC), {})
+
+
+def _damaged(found: Plan, known: Known) -> tuple[tuple[str, Note], ...]:
+    """Return a remark for each active release that no longer consists of what it was published with.
+
+    Raises:
+        DatabaseError: the release to be published is one.
+    """
+    remarks: list[tuple[str, Note]] = []
+    for release in known.releases:
+        if release.name == found.release and found.number is None:
+            refuse_damaged(known, release)
+        elif release.activated_at and not release.retired_at and not known.intact(release):
+            remarks.append(
+                ("procver.membership", Note("membership", 0, damaged(release.name), MEND))
+            )
+    return tuple(remarks)
 
 
 def _execute(

@@ -20,7 +20,7 @@ from procver.known import (
     KnownRelease,
     KnownVersion,
 )
-from procver.marking import MEND, Policy, damaged, drop_order
+from procver.marking import Policy, drop_order, refuse_damaged
 from procver.plan import restoration
 from procver.project.workspace import Project
 from procver.publish import ROUNDS, create, sparing
@@ -80,19 +80,6 @@ def find_release(known: Known, name: str) -> KnownRelease:
             hint=f"did you mean {' or '.join(near)}?" if near else "see `procver release list`",
         )
     return release
-
-
-def refuse_damaged(known: Known, release: KnownRelease) -> None:
-    """Refuse to go on with a release that no longer consists of the versions it was published with.
-
-    Raises:
-        DatabaseError: it does not.
-    """
-    if not known.intact(release):
-        raise DatabaseError(
-            damaged(release.name),
-            hint=MEND,
-        )
 
 
 def activate(

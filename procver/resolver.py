@@ -201,7 +201,10 @@ class Resolver(Mapping[str, str]):
         return Following(connection, channel, project=project, every=every)
 
     def verify(self, connection: Any) -> None:
-        """Check in one query that every version of this release is in the database.
+        """Check that every version of this release is in the database.
+
+        One query looks for their names. On PostgreSQL a second one asks the registry, where this role may use it,
+        whether all overloads are there, and whether they are those that were published.
 
         Args:
             connection: a DB-API connection; its transaction is left as found.
@@ -223,6 +226,10 @@ class Resolver(Mapping[str, str]):
         document = json.dumps([dict(zip(keys, row, strict=False)) for row in wanted])
         mark = mark_of(connection, "?" if self.dialect == "mssql" else "%s")
         rows = _query(connection, query.replace("{}", mark), document)
+        absent = [row for row in rows if row[0] != _REGISTRY]
+        if len(absent) < len(rows) and not absent:
+            absent = _query(connection, _LACKING.replace("{}", mark), document)
+        rows = absent
         if not rows:
             return
         missing = [wanted[row[0]][2] for row in sorted(rows)]
@@ -291,8 +298,12 @@ class _Known(dict[str, str]):
         return list(dict.fromkeys(by_form[form] for form in forms))[:3]
 
 
+_REGISTRY = -1
+"""Row of the query below: there is a registry, and this role may ask it."""
+
 _VERIFY = {
     "postgresql": """
+SELECT * FROM (
 SELECT w.at, NULL FROM json_to_recordset({}::json)
     AS w(at int, kind text, physical text, schema text, leaf text)
 WHERE NOT EXISTS (
@@ -303,6 +314,13 @@ AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = w.schema AND c.relname = w.leaf
     AND w.kind = CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized_view' END)
+) AS missing
+UNION ALL
+SELECT -1, NULL FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n
+    ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+WHERE n.nspname OPERATOR(pg_catalog.=) 'procver' AND p.proname OPERATOR(pg_catalog.=) 'lacking'
+AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
 """,
     "mssql": """
 SELECT w.at, CASE WHEN SERVERPROPERTY('Babelfish') = 1 THEN NULL WHEN COALESCE(
@@ -316,6 +334,8 @@ WHERE CASE WHEN w.kind = 'table_type' AND TYPE_ID(w.physical) IS NOT NULL THEN 1
     WHEN w.kind = 'function' AND o.type IN ('FN', 'IF', 'TF') THEN 1 ELSE 0 END = 0
 """,
 }
+
+_LACKING = "SELECT l.place, NULL FROM procver.lacking({}::json) AS l ORDER BY 1"
 
 
 def _parts(physical: str) -> tuple[str, str]:

@@ -162,7 +162,7 @@ class Context:
         for path, note in (*(() if brief else found), *more):
             self.output.remark(
                 click.style("warning: ", fg="yellow")
-                + f"{path}:{note.line}: {note.message}\n    {note.hint}"
+                + f"{path}{f':{note.line}' if note.line else ''}: {note.message}\n    {note.hint}"
             )
         return [
             {

@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from procver import registry
 from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Lane, Row, Unit
+from procver.dialects.postgresql_steps import grouped, text_of
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
 
 try:
@@ -41,6 +42,7 @@ GROUP = 16
 """DDL statements sent as one: a message, its parsing and its answer cost as much as a small function."""
 
 _STALE = "PV001"
+_CONTRADICTORY = "XX000"  # could not open relation with OID, cache lookup failed
 _BUSY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 _HINTS = {
     "28P01": "check user and password of the target",
@@ -166,23 +168,30 @@ class PostgresqlDatabase:
         """See `Database.check_name`. The registry holds any text."""
 
     def read(self, *calls: Call) -> list[list[Row]]:
-        """See `Database.read`."""
+        """See `Database.read`. While others drop objects the catalog contradicts itself for a moment: it is read again."""
+        for attempt in range(1, PATIENCE + 1):
+            try:
+                return self._answers(calls)
+            except psycopg.Error as error:
+                self._rollback()
+                if error.sqlstate != _CONTRADICTORY or attempt == PATIENCE:
+                    raise _translated(error, "the registry cannot be read") from None
+            time.sleep(0.02 * 2**attempt * random.uniform(0.5, 1.5))
+        raise AssertionError("unreachable")
+
+    def _answers(self, calls: Iterable[Call]) -> list[list[Row]]:
         connection = self._connection
         cursors = []
-        try:
-            with connection.pipeline():
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                # What the catalog says is then qualified, and means the same in the transaction that uses it.
-                connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
-                for call in calls:
-                    cursor = psycopg.RawCursor(connection)
-                    cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))
-                    cursors.append(cursor)
-                connection.execute("COMMIT")
-            return [cursor.fetchall() for cursor in cursors]
-        except psycopg.Error as error:
-            self._rollback()
-            raise _translated(error, "the registry cannot be read") from None
+        with connection.pipeline():
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            # What the catalog says is then qualified, and means the same in the transaction that uses it.
+            connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+            for call in calls:
+                cursor = psycopg.RawCursor(connection)
+                cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))
+                cursors.append(cursor)
+            connection.execute("COMMIT")
+        return [cursor.fetchall() for cursor in cursors]
 
     def note(self, call: Call) -> list[Row]:
         """See `Database.note`."""
@@ -292,14 +301,14 @@ class PostgresqlDatabase:
                     # Each statement must see what others committed while it waited for a lock.
                     send(b"BEGIN ISOLATION LEVEL READ COMMITTED")
                     first_of_all = hold(done + index, unit.patient)
-                    for steps in _grouped(chain((first_of_all,), unit.steps), group):
+                    for steps in grouped(chain((first_of_all,), unit.steps), group):
                         first = steps[0]
                         if isinstance(first, Call):
                             send(self._queries[first.query], steps, first.argument)
                         elif len(steps) == 1:
-                            send(_text(first).encode(), steps)
+                            send(text_of(first).encode(), steps)
                         else:
-                            texts = [_text(step) for step in steps if isinstance(step, Ddl)]
+                            texts = [text_of(step) for step in steps if isinstance(step, Ddl)]
                             send(self._queries["execute"], steps, texts)
                     send(b"COMMIT")
                     self._connection.pgconn.send_flush_request()  # so that progress is heard of
@@ -377,41 +386,6 @@ class _RefusedError(Exception):
             )
         what = f"the registry's {step.query!r}" if isinstance(step, Call) else "the transaction"
         return _translated(error, f"{what} failed")
-
-
-def _text(step: Ddl) -> str:
-    """Return what is sent for a step."""
-    if not step.missing:
-        return step.sql
-    outer, inner = (_dollar(step.sql, word) for word in ("missing", "created"))
-    return (
-        f"DO {outer} BEGIN EXECUTE {inner}{step.sql}{inner};"
-        f" EXCEPTION WHEN duplicate_function THEN NULL; END {outer}"
-    )
-
-
-def _dollar(text: str, word: str) -> str:
-    """Return a dollar quote that ``text`` does not hold."""
-    while f"${word}$" in text:
-        word += "_"
-    return f"${word}$"
-
-
-def _grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Ddl, ...]]:
-    """Yield each call alone, and neighbouring DDL together, up to ``size``."""
-    group: list[Call | Ddl] = []
-    for step in steps:
-        if isinstance(step, Ddl):
-            group.append(step)
-            if len(group) < size:
-                continue
-        if group:
-            yield tuple(group)
-            group = []
-        if isinstance(step, Call):
-            yield (step,)
-    if group:
-        yield tuple(group)
 
 
 def open_database(

@@ -1,0 +1,42 @@
+"""Steps of a unit as PostgreSQL is sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from procver.dialects import Call, Ddl
+
+
+def text_of(step: Ddl) -> str:
+    """Return what is sent for a step."""
+    if not step.missing:
+        return step.sql
+    outer, inner = (_dollar(step.sql, word) for word in ("missing", "created"))
+    return (
+        f"DO {outer} BEGIN EXECUTE {inner}{step.sql}{inner};"
+        f" EXCEPTION WHEN duplicate_function THEN NULL; END {outer}"
+    )
+
+
+def _dollar(text: str, word: str) -> str:
+    """Return a dollar quote that ``text`` does not hold."""
+    while f"${word}$" in text:
+        word += "_"
+    return f"${word}$"
+
+
+def grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Ddl, ...]]:
+    """Yield each call alone, and neighbouring DDL together, up to ``size``."""
+    group: list[Call | Ddl] = []
+    for step in steps:
+        if isinstance(step, Ddl):
+            group.append(step)
+            if len(group) < size:
+                continue
+        if group:
+            yield tuple(group)
+            group = []
+        if isinstance(step, Call):
+            yield (step,)
+    if group:
+        yield tuple(group)
