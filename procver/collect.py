@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from procver.creation import Progress
 from procver.decision import Collection, Drop, Retire, decide
 from procver.dialects import Call, Database, DdlError
 from procver.errors import DatabaseError, StalePlanError
@@ -14,7 +15,7 @@ from procver.evidence import evidence_against, left_alone, sample, strangers
 from procver.known import CONDEMNED, PRESENT, Known
 from procver.marking import damage
 from procver.project.workspace import Project
-from procver.publish import ROUNDS, Progress, sparing
+from procver.publish import ROUNDS, sparing
 from procver.registry import writing
 from procver.registry.writing import Goner
 from procver.releases import drop_statements, known_of, policy_of

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Any, NamedTuple
 
+from procver.creation import create
 from procver.dialects import Call, Database, DdlError, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError, UsageError
 from procver.evidence import dependents, left_alone, strangers
@@ -23,7 +24,7 @@ from procver.known import (
 from procver.marking import Policy, drop_order, refuse_damaged
 from procver.plan import restoration
 from procver.project.workspace import Project
-from procver.publish import ROUNDS, create, sparing
+from procver.publish import ROUNDS, sparing
 from procver.registry import writing
 from procver.registry.actions import Action
 from procver.registry.reading import read

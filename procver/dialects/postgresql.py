@@ -13,7 +13,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -367,13 +367,16 @@ class _RefusedError(Exception):
     def grouped(self) -> bool:
         """Whether it cannot be told which step was refused."""
         answered = self.error.sqlstate is not None and self.error.sqlstate not in _BUSY
-        return answered and len(self.steps) > 1
+        items = sum(len(s.subjects) if isinstance(s, Call) else 1 for s in self.steps)
+        return answered and items > 1
 
     def translated(self, unit: int) -> DatabaseError:
         """Return the error to raise for the unit with this index."""
         error, step = self.error, self.steps[0] if self.steps else None
+        if isinstance(step, Call) and step.subjects:
+            step = Ddl("", step.subjects[0])
         if isinstance(step, Ddl) and error.sqlstate and error.diag.message_primary:
-            at = error.diag.statement_position
+            at = error.diag.statement_position if step.sql else None
             return DdlError(
                 error.diag.message_primary,
                 step=step,
@@ -397,14 +400,17 @@ def open_database(
         ConfigError: the URL cannot be read, or the embedded server is not installed.
         DatabaseError: the server could not be reached, refused the login or is too old.
     """
+    environment: Callable[[], AbstractContextManager[None]] = nullcontext
     if url.startswith("embedded:"):
-        from procver.dialects.embedded import start
+        from procver.dialects import embedded
 
-        url = start(root, url.removeprefix("embedded:"))
+        environment = embedded.alone
+        url = embedded.start(root, url.removeprefix("embedded:"))
     parts: dict[str, Any] = {}
 
     def dial() -> psycopg.Connection[Any]:
-        return psycopg.connect(autocommit=True, prepare_threshold=None, **parts)
+        with environment():
+            return psycopg.connect(autocommit=True, prepare_threshold=None, **parts)
 
     try:
         parts = psycopg.conninfo.conninfo_to_dict(url)

@@ -26,7 +26,10 @@ def _dollar(text: str, word: str) -> str:
 
 
 def grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Ddl, ...]]:
-    """Yield each call alone, and neighbouring DDL together, up to ``size``."""
+    """Yield each call alone, and neighbouring DDL together, up to ``size``.
+
+    With a size of 1, a call for several subjects is one for each.
+    """
     group: list[Call | Ddl] = []
     for step in steps:
         if isinstance(step, Ddl):
@@ -37,6 +40,10 @@ def grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Ddl
             yield tuple(group)
             group = []
         if isinstance(step, Call):
-            yield (step,)
+            if size > 1 or len(step.subjects) < 2:
+                yield (step,)
+                continue
+            for item, subject in zip(step.argument, step.subjects, strict=True):
+                yield (Call(step.query, [item], (subject,)),)
     if group:
         yield tuple(group)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import count
 from typing import Any, Literal, NamedTuple
 
 from procver.dialects import Call, Ddl, Unit
@@ -106,10 +107,11 @@ class NewVersion(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What a `Ddl` step was for: a version, and which of its statements."""
+    """What a step was for: a version, which of its statements, and in which unit that is."""
 
     version: NewVersion
     statement: int
+    unit: int
 
 
 class Steps:
@@ -144,8 +146,10 @@ def creation(
         lightly: another commit will follow, and make the last one of these last as well.
     """
     source = _Ahead(iter(versions))
-    while source.next is not None:
-        steps = Steps(_batch(project_id, source, subjects, release, lightly))
+    for unit in count():
+        if source.next is None:
+            return
+        steps = Steps(_batch(project_id, source, subjects, unit, release, lightly))
         yield Unit(steps)
         for _ in steps:  # what the taker left
             pass
@@ -173,12 +177,14 @@ def _batch(
     project_id: int,
     source: _Ahead,
     subjects: list[Subject],
+    unit: int,
     release: str | None,
     lightly: bool,
 ) -> Iterator[Call | Ddl]:
     batch: list[NewVersion] = []
     later: list[Ddl] = []
     unchecked: list[dict[str, Any]] = []
+    checked_for: list[int] = []
     awaited: set[tuple[str, int]] = set()
     size = 0
     while True:
@@ -189,10 +195,11 @@ def _batch(
             yield Call("defer_checks", {"defer": True})
         if version.deferred:
             unchecked.append(version.target)
+            checked_for.append(len(subjects))
         # What follows the definition comes after the grants were carried over, so that it has the last word.
         for index, (text, role) in enumerate(version.definition):
             size += len(text)
-            subjects.append(Subject(version, index))
+            subjects.append(Subject(version, index, unit))
             step = Ddl(text, len(subjects) - 1, role == SETTING, missing=version.partly)
             if role == AFTER:
                 later.append(step)
@@ -207,8 +214,8 @@ def _batch(
         end = full or source.next is None or alone or source.alone
         if unchecked and (end or not (source.next and source.next.deferred)):
             yield Call("defer_checks", {"defer": False})
-            yield Call("check_bodies", unchecked)
-            unchecked = []
+            yield Call("check_bodies", unchecked, tuple(checked_for))
+            unchecked, checked_for = [], []
         if end:
             break
     carry = [{"target": v.target, **v.privileges} for v in batch if v.privileges is not None]
