@@ -94,7 +94,7 @@ BEGIN
     GRANT SELECT ON procver.mapping, procver.channel_release TO <app>;
     GRANT EXECUTE ON FUNCTION procver.beat TO <app>;
 
-    -- Members of <app> alone report for the project's instances. To write this into a table of the publisher's must run nothing that
+    -- Members of the app's role alone report for the project's instances. To write this into a table of the publisher's must run nothing that
     -- the publisher made: no trigger, rule, check or index expression, and no type of its own.
     LOCK TABLE ONLY procver.project IN SHARE ROW EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM pg_class c WHERE c.oid = 'procver.project'::regclass AND (c.relkind <> 'r' OR c.relhasrules))
