@@ -125,18 +125,22 @@ class PostgresqlDatabase:
                     return False
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 cursor.execute(PINNED)
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext('procver'))")
+                cursor.execute(
+                    "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('procver'))"
+                )
                 level = self._level()
                 if level == 0 and not create:
                     return False
                 if level == 0:
                     # One that is there needs no right on the database: `procver init --roles`.
-                    if not cursor.execute("SELECT to_regnamespace('procver')").fetchone()[0]:  # type: ignore[index]
+                    if not cursor.execute(
+                        "SELECT pg_catalog.to_regnamespace('procver')"
+                    ).fetchone()[0]:  # type: ignore[index]
                         cursor.execute("CREATE SCHEMA procver")
                     cursor.execute(
-                        "CREATE TABLE procver.upgrade (number int PRIMARY KEY, name text NOT NULL,"
-                        " applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
-                        " applied_by text NOT NULL DEFAULT session_user)"
+                        "CREATE TABLE procver.upgrade (number int PRIMARY KEY, name pg_catalog.text NOT NULL,"
+                        " applied_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),"
+                        " applied_by pg_catalog.text NOT NULL DEFAULT session_user)"
                     )
                 for step in steps:
                     if step.number > level:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from procver.dialects import Call, DdlError
+from procver.dialects import Call, DdlError, Unit
 from procver.dialects.mssql import MssqlDatabase
 from procver.errors import ConflictError, DatabaseError, FindingsError, StalePlanError, UsageError
 from procver.evidence import evidence_against
