@@ -17,8 +17,9 @@ def remarks(database: Database, project: Project) -> Iterator[tuple[str, Note]]:
         DatabaseError: the catalog or the registry cannot be read.
     """
     config = project.config
-    schemas, heartbeats = database.read(
+    schemas, owners, heartbeats = database.read(
         Call("open_schemas", {"schemas": list(config.search_path)}),
+        Call("foreign_registry"),
         Call("open_heartbeats", {"project": config.name}),
     )
     creators: dict[str, list[str]] = {}
@@ -31,6 +32,10 @@ def remarks(database: Database, project: Project) -> Iterator[tuple[str, Note]]:
             f" FROM {', '.join(roles)}; or leave it out: [project] search_path"
         )
         yield FILE, Note("open-schema", 1, message, hint)
+    for (owner,) in owners:
+        message = f"the registry belongs to {owner}, and this login has more rights"
+        hint = f"the registry's functions run with the rights of whoever calls them: publish as {owner}; see docs/roles.md"
+        yield FILE, Note("foreign-registry", 1, message, hint)
     if heartbeats:
         message = (
             "any login with the right to send heartbeats may send them for this project's instances"

@@ -437,11 +437,10 @@ def test_every_function_of_the_registry_has_a_path_of_its_own(working: Staff) ->
 SIGNS = re.compile(
     r"'(?:[^']|'')*'|\"[^\"]*\"|OPERATOR\(pg_catalog\.[^)]*\)|--[^\n]*|\{[^{}]*\}|%s|\$\d|::|[-+*/<>=~!@#%^&|?]+|[\w.]+|\S"
 )
-GRAMMAR = frozenset(
-    (
-        "in and or not exists values as when then else case from select where on join coalesce distinct by returning with"
-        " execute upgrade"
-    ).split()
+GRAMMAR = re.compile(
+    "in|and|or|not|exists|values|as|when|then|else|case|from|select|where|on|join|coalesce|distinct|by|returning|with"
+    "|execute|upgrade",
+    re.IGNORECASE,
 )
 PLAIN_TYPES = ("int", "bigint", "boolean")
 
@@ -460,7 +459,7 @@ def loose(statement: str) -> list[str]:
         elif (
             after == "("
             and re.fullmatch(r"\w+", token)
-            and token.lower() not in GRAMMAR
+            and not GRAMMAR.fullmatch(token)
             and before.lower() not in ("as", "procver")
         ):
             found.append(f"{token}(")
@@ -759,13 +758,21 @@ def test_an_app_reports_for_its_own_project_only(neighbours: tuple[Staff, Staff]
         as_role(here, "app", BEAT, project, False)
         for leaving in (False, True):
             assert "is not a member of role" in denied(there, "app", BEAT, project, leaving)
-        # Without a project's name it is asked for the one that has this release.
     assert one.shop.sql(
         "SELECT count(*) FROM procver.instance WHERE last_seen_at IS NOT NULL AND left_at IS NULL"
     ) == [(2,)]
     as_role(one, "publisher", BEAT, "depot", False)  # the registry's owner
     one.shop.sql("SELECT procver.beat('depot', '1', 'web-2')")
     as_role(other, "app", BEAT, "depot", True)
+
+
+def test_a_superuser_is_warned_of_a_registry_that_another_role_owns(staff: Staff) -> None:
+    assert f"belongs to {staff.prefix}_publisher" not in staff.run(
+        "publisher", "publish", "-r", "1"
+    )
+    staff.shop.write(alone=ALONE.replace("42", "43"))
+    said = staff.shop.run("publish", "-r", "2").output
+    assert f"the registry belongs to {staff.prefix}_publisher" in said
 
 
 def test_a_pooler_is_measured_by_the_role_it_sets(neighbours: tuple[Staff, Staff]) -> None:
@@ -844,6 +851,7 @@ SELECT 1, 'app.old', 'function', n, 'v1:' || n, n, n, 'sql/old.sql', 'app', 'old
        CASE n WHEN 4 THEN 'infinity'::timestamptz END
 FROM generate_series(1, 4) n;
 INSERT INTO procver.release (project_id, name, number, content) VALUES (1, '1', 1, 'x');
+UPDATE procver.project SET last_release = 1;
 INSERT INTO procver.event (project_id, action, subject, detail) VALUES (1, 'discard', 'x', '5'), (1, 'discard', 'y', 'null'), (1, 'drop', 'z', '{"why": 1}');
 INSERT INTO procver.instance (project_id, name, release_id, last_seen_at) VALUES (1, 'web-1', 1, 'infinity');
 INSERT INTO procver.usage VALUES (1, 'x', 1, '-infinity', 'infinity', now());

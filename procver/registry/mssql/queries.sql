@@ -878,6 +878,15 @@ LEFT JOIN (SELECT TOP (1) u.physical, u.since FROM @unneeded u ORDER BY u.since,
 -- name: open_schemas
 -- A one-part name means the schema of its procedure, and then dbo: others are never asked.
 
+-- name: foreign_registry (sqlserver)
+-- Whose procedures a member of db_owner has just executed.
+DECLARE @a nvarchar(max) = ?;
+SELECT USER_NAME(principal_id) FROM sys.schemas
+WHERE @a IS NOT NULL AND name = N'procver' AND principal_id <> 1 AND IS_ROLEMEMBER(N'db_owner') = 1 AND IS_ROLEMEMBER(N'db_owner', USER_NAME(principal_id)) = 0
+
+-- name: foreign_registry (babelfish)
+-- Versions are published by a member of db_owner there.
+
 -- name: open_heartbeats
 -- Whether logins may report for the project's instances that nobody named for it.
 DECLARE @a nvarchar(max) = ?;

@@ -468,6 +468,14 @@ WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND r.rolsuper IS 
   AND a.grantee NOT IN (SELECT o.nspowner FROM pg_catalog.pg_namespace o WHERE o.nspname = 'procver')
 ORDER BY 1, 2
 
+-- name: foreign_registry
+-- Whose functions a superuser has just executed.
+SELECT pg_catalog.pg_get_userbyid(n.nspowner)
+FROM pg_catalog.pg_namespace n
+JOIN pg_catalog.pg_roles o ON o.oid = n.nspowner
+JOIN pg_catalog.pg_roles me ON me.rolname = current_user
+WHERE n.nspname = 'procver' AND me.rolsuper AND NOT o.rolsuper AND $1::jsonb IS NOT NULL
+
 -- name: open_heartbeats
 -- Whether logins may report for the project's instances that nobody named for it.
 SELECT p.name
