@@ -17,14 +17,20 @@ def remarks(database: Database, project: Project) -> Iterator[tuple[str, Note]]:
         DatabaseError: the catalog or the registry cannot be read.
     """
     config = project.config
-    schemas, owners, heartbeats = database.read(
-        Call("open_schemas", {"schemas": list(config.search_path)}),
-        Call("foreign_registry"),
-        Call("open_heartbeats", {"project": config.name}),
-    )
+    about = {"project": config.name, "schemas": list(config.search_path)}
+    rows = database.read(Call("exposures", about))[0]
     creators: dict[str, list[str]] = {}
-    for schema, role in schemas:
-        creators.setdefault(schema, []).append(role)
+    for what, subject, who in rows:
+        if what == "schema":
+            creators.setdefault(subject, []).append(who)
+        elif what == "registry":
+            message = f"the registry belongs to {who}, and this login has more rights"
+            hint = f"the registry's functions run with the rights of whoever calls them: publish as {who}; see docs/roles.md"
+            yield FILE, Note("foreign-registry", 1, message, hint)
+        else:
+            message = "any login with the right to send heartbeats may send them for this project's instances"
+            hint = "run the script of `procver init --roles` again: it records which role they have to be members of"
+            yield FILE, Note("open-heartbeats", 1, message, hint)
     for schema, roles in creators.items():
         message = f"{', '.join(roles)} may create in schema {schema}, which is on the search_path"
         hint = (
@@ -32,13 +38,3 @@ def remarks(database: Database, project: Project) -> Iterator[tuple[str, Note]]:
             f" FROM {', '.join(roles)}; or leave it out: [project] search_path"
         )
         yield FILE, Note("open-schema", 1, message, hint)
-    for (owner,) in owners:
-        message = f"the registry belongs to {owner}, and this login has more rights"
-        hint = f"the registry's functions run with the rights of whoever calls them: publish as {owner}; see docs/roles.md"
-        yield FILE, Note("foreign-registry", 1, message, hint)
-    if heartbeats:
-        message = (
-            "any login with the right to send heartbeats may send them for this project's instances"
-        )
-        hint = "run the script of `procver init --roles` again: it records which role they have to be members of"
-        yield FILE, Note("open-heartbeats", 1, message, hint)

@@ -43,6 +43,10 @@ GROUP = 16
 PINNED = "SET LOCAL search_path = pg_catalog, pg_temp"
 """Statements of ours find nothing that other roles may have created."""
 
+_READING = (
+    b"SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
+    b" pg_catalog.set_config('row_security', 'off', true)"
+)
 # What runs as definitions do: under the project's search_path, as the definitions before it left it.
 _BESIDE_DEFINITIONS = ("defer_checks", "check_bodies")
 _TO_DEFINITIONS = b"SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('procver.search_path'), true)"
@@ -214,10 +218,9 @@ class PostgresqlDatabase:
         try:
             with connection.pipeline():
                 connection.execute(begin.encode())
-                # What the catalog says is then qualified, and means the same in the transaction that uses it.
-                connection.execute(PINNED)
-                # A policy that hides rows must not look like an empty registry.
-                connection.execute("SET LOCAL row_security = off")
+                # What the catalog says is then qualified, and means the same in the transaction that uses it; and a
+                # policy that hides rows must not look like an empty registry.
+                connection.execute(_READING)
                 for call in calls:
                     cursor = psycopg.RawCursor(connection)
                     cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))

@@ -875,21 +875,15 @@ SELECT (SELECT COUNT(*) FROM procver.version v WHERE v.project_id = @project AND
 FROM (SELECT 1 AS one) one
 LEFT JOIN (SELECT TOP (1) u.physical, u.since FROM @unneeded u ORDER BY u.since, u.physical) o ON 1 = 1
 
--- name: open_schemas
--- A one-part name means the schema of its procedure, and then dbo: others are never asked.
-
--- name: foreign_registry (sqlserver)
--- Whose procedures a member of db_owner has just executed.
+-- name: exposures
+-- Rights that are wider than they need be: whose procedures a member of db_owner has just executed; whether logins may report for the
+-- project's instances that nobody named for it. A one-part name means the schema of its procedure, and then dbo: others are never
+-- asked.
 DECLARE @a nvarchar(max) = ?;
-SELECT USER_NAME(principal_id) FROM sys.schemas
-WHERE @a IS NOT NULL AND name = N'procver' AND principal_id <> 1 AND IS_ROLEMEMBER(N'db_owner') = 1 AND IS_ROLEMEMBER(N'db_owner', USER_NAME(principal_id)) = 0
-
--- name: foreign_registry (babelfish)
--- Versions are published by a member of db_owner there.
-
--- name: open_heartbeats
--- Whether logins may report for the project's instances that nobody named for it.
-DECLARE @a nvarchar(max) = ?;
-SELECT name FROM procver.project
+SELECT 'registry' AS what, name AS subject, USER_NAME(principal_id) AS who
+FROM sys.schemas
+WHERE name = N'procver' AND principal_id <> 1 AND IS_ROLEMEMBER(N'db_owner') = 1 AND IS_ROLEMEMBER(N'db_owner', USER_NAME(principal_id)) = 0
+UNION ALL
+SELECT 'heartbeats', name, NULL FROM procver.project
 WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2 AND app_role IS NULL
   AND EXISTS (SELECT 1 FROM sys.database_permissions WHERE class = 1 AND major_id = OBJECT_ID(N'procver.beat'))

@@ -457,30 +457,27 @@ SELECT (SELECT count(*) FROM mine WHERE state = 'present'), (SELECT count(*) FRO
 FROM (VALUES (1)) AS one
 LEFT JOIN (SELECT * FROM unneeded u ORDER BY u.since, u.physical LIMIT 1) o ON true
 
--- name: open_schemas
--- Schemas in which definitions are looked up and others may create: what they create there may be called by definitions.
-SELECT x.schema, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(a.grantee) END
+-- name: exposures
+-- Rights that are wider than they need be: schemas in which definitions are looked up and others may create; whose functions a
+-- superuser has just executed; whether logins may report for the project's instances that nobody named for it.
+SELECT 'schema', x.schema, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(a.grantee) END
 FROM jsonb_array_elements_text($1::jsonb -> 'schemas') AS x(schema)
 JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
 CROSS JOIN LATERAL pg_catalog.aclexplode(coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) a
 LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
 WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND r.rolsuper IS NOT TRUE AND r.rolname IS DISTINCT FROM current_user
   AND a.grantee NOT IN (SELECT o.nspowner FROM pg_catalog.pg_namespace o WHERE o.nspname = 'procver')
-ORDER BY 1, 2
-
--- name: foreign_registry
--- Whose functions a superuser has just executed.
-SELECT pg_catalog.pg_get_userbyid(n.nspowner)
+UNION ALL
+SELECT 'registry', n.nspname, o.rolname
 FROM pg_catalog.pg_namespace n
 JOIN pg_catalog.pg_roles o ON o.oid = n.nspowner
 JOIN pg_catalog.pg_roles me ON me.rolname = current_user
-WHERE n.nspname = 'procver' AND me.rolsuper AND NOT o.rolsuper AND $1::jsonb IS NOT NULL
-
--- name: open_heartbeats
--- Whether logins may report for the project's instances that nobody named for it.
-SELECT p.name
+WHERE n.nspname = 'procver' AND me.rolsuper AND NOT o.rolsuper
+UNION ALL
+SELECT 'heartbeats', p.name, NULL
 FROM procver.project p
 WHERE p.name = $1::jsonb ->> 'project' AND p.app_role IS NULL
   AND EXISTS (SELECT FROM pg_catalog.pg_proc f
               CROSS JOIN LATERAL pg_catalog.aclexplode(f.proacl) a
               WHERE f.pronamespace = 'procver'::regnamespace AND f.proname = 'beat' AND a.grantee <> f.proowner)
+ORDER BY 1, 2, 3
