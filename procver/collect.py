@@ -168,12 +168,9 @@ def _condemn(database: Database, known: Known, found: Collection) -> int:
     if condemned:
         units.append(writing.condemn(known.project_id, condemned))
     if closed:
-        rows = database.read(Call("catalog", {"ids": [version.id for version in closed]}))[0]
-        units.append(
-            writing.quarantine(known.project_id, closed, {row[0]: row[-1] for row in rows})
-        )
+        units.append(writing.quarantine(known.project_id, closed))
     if spared:
-        steps = sparing(database, known, [keep.version.id for keep in spared])
+        steps = sparing(known, [keep.version.id for keep in spared])
         because = {keep.version.physical: list(keep.because) for keep in spared}
         units.append(writing.spared(known.project_id, steps, because))
     for _ in database.run(known.project_id, known.generation, units):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from procver import exposure
 from procver.contract import Contract
 from procver.creation import Progress, check_obstacles, create_checked
 from procver.dialects import Call, Database
@@ -99,6 +100,7 @@ def publish(
     contract = project.draft(locked=locked)
     first: Plan | None = None
     looked = False
+    exposed: tuple[tuple[str, Note], ...] = ()
     known = _known(database, project)
     if known is None:
         # Nothing of ours is there yet, and what would be refused later must not leave a registry behind.
@@ -122,11 +124,14 @@ def publish(
             if first is None or not looked or known.generation:
                 remarks = check_obstacles(database, project, found.create)
                 first = first or found._replace(remarks=(*remarks, *damage))
+            if found.create and not exposed:
+                exposed = tuple(exposure.remarks(database, project))
             _execute(project, database, known, found, contract, progress)
         except StalePlanError:
             first = first or found
             known = None
             continue
+        first = first._replace(remarks=(*first.remarks, *exposed))
         return Published(first, contract, time.monotonic() - started)
     raise DatabaseError(
         f"other commands kept writing to the registry: gave up after {ROUNDS} attempts",
@@ -182,27 +187,22 @@ def _execute(
             {"name": m.label, "number": m.number, "physical": m.quoted}
             for m in contract.members.values()
         ]
-        spared = sparing(database, known, found.spared, found.release)
+        spared = sparing(known, found.spared, found.release)
         unit = writing.release(known, found, contract.content, there, spared)
         for _ in database.run(known.project_id, done, [unit]):
             pass
 
 
-def sparing(
-    database: Database, known: Known, ids: Iterable[int], release: str | None = None
-) -> list[Call]:
+def sparing(known: Known, ids: Iterable[int], release: str | None = None) -> list[Call]:
     """Return the steps that take condemned versions back, giving those in quarantine what was taken from them.
 
     Args:
-        database: where.
-        known: one read of its registry.
+        known: one read of the registry.
         ids: which versions.
         release: which release needs them; the audit trail is told of it.
     """
     versions = [known.by_id[version_id] for version_id in ids]
-    closed = [version.id for version in versions if version.quarantined_at is not None]
-    rows = database.read(Call("definitions", {"ids": closed}))[0] if closed else []
-    steps = writing.spare(versions, {row[0]: row[2] for row in rows})
+    steps = writing.spare(versions)
     if versions and release is not None:
         steps.append(writing.spared_for(known.project_id, versions, release))
     return steps

@@ -139,7 +139,7 @@ def activate(
                 Call("activate", about),
                 *([Call("place_instance", about)] if instance else []),
                 *([Call("point_channel", about)] if channel else []),
-                *sparing(database, known, spared, name),
+                *sparing(known, spared, name),
                 *writing.recognise(known),
                 writing.log(known.project_id, "activate", name, {"instance": instance})
                 if channel is None
@@ -238,7 +238,7 @@ def _told(
     if release is not None:
         about["release"] = release
     for _, _, _, _, subject, detail, _ in database.read(Call("events", about))[0]:
-        yield subject, detail or {}
+        yield subject, detail if isinstance(detail, dict) else {}
 
 
 def check_channel(name: str) -> None:
@@ -318,7 +318,9 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
         known = known_of(project, database)
         if name is not None and known.release(name) is None:
             for _, detail in _told(project, database, "discard", name):
-                return Changed(name, "discarded", freed=tuple(sorted(detail["versions"])))
+                freed = detail.get("versions")
+                names = freed if isinstance(freed, list) else []
+                return Changed(name, "discarded", freed=tuple(sorted(map(str, names))))
         release = None if name is None else find_release(known, name)
         if release and known.is_live(release, project.config.gc.idle):
             raise ConflictError(

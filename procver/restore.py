@@ -125,7 +125,7 @@ def restore(project: Project, database: Database, text: str) -> tuple[str, ...]:
         try:
             done = create(project, database, known, steps) if steps else 0
             if closed:
-                lifted = sparing(database, known, [v.id for v in closed])
+                lifted = sparing(known, [v.id for v in closed])
                 because = {v.physical: ["restored"] for v in closed}
                 unit = writing.spared(known.project_id, lifted, because)
                 for _ in database.run(known.project_id, known.generation + done, [unit]):

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 from procver import registry
 from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Lane, Row, Unit
-from procver.dialects.postgresql_steps import grouped, text_of
+from procver.dialects.postgresql_steps import grouped, is_definition, text_of
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
 
 try:
@@ -40,6 +40,20 @@ QUEUE_TIMEOUT = 60.0
 
 GROUP = 16
 """DDL statements sent as one: a message, its parsing and its answer cost as much as a small function."""
+
+PINNED = "SET LOCAL search_path = pg_catalog, pg_temp"
+"""Statements of ours find nothing that other roles may have created."""
+
+_READING = (
+    b"SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
+    b" pg_catalog.set_config('row_security', 'off', true)"
+)
+# Definitions, and what runs as they do, find the project's search_path as the ones before them left it.
+_TO_DEFINITIONS = b"SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('procver.search_path'), true)"
+_FROM_DEFINITIONS = (
+    b"SELECT pg_catalog.set_config('procver.search_path', pg_catalog.current_setting('search_path'), true),"
+    b" pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+)
 
 _STALE = "PV001"
 _CONTRADICTORY = "XX000"  # could not open relation with OID, cache lookup failed
@@ -115,18 +129,23 @@ class PostgresqlDatabase:
                 if not create and level == 0:
                     return False
             with self._connection.transaction(), self._connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext('procver'))")
+                cursor.execute(PINNED)
+                cursor.execute(
+                    "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('procver'))"
+                )
                 level = self._level()
                 if level == 0 and not create:
                     return False
                 if level == 0:
                     # One that is there needs no right on the database: `procver init --roles`.
-                    if not cursor.execute("SELECT to_regnamespace('procver')").fetchone()[0]:  # type: ignore[index]
+                    if not cursor.execute(
+                        "SELECT pg_catalog.to_regnamespace('procver')"
+                    ).fetchone()[0]:  # type: ignore[index]
                         cursor.execute("CREATE SCHEMA procver")
                     cursor.execute(
-                        "CREATE TABLE procver.upgrade (number int PRIMARY KEY, name text NOT NULL,"
-                        " applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
-                        " applied_by text NOT NULL DEFAULT session_user)"
+                        "CREATE TABLE procver.upgrade (number int PRIMARY KEY, name pg_catalog.text NOT NULL,"
+                        " applied_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),"
+                        " applied_by pg_catalog.text NOT NULL DEFAULT session_user)"
                     )
                 for step in steps:
                     if step.number > level:
@@ -142,20 +161,22 @@ class PostgresqlDatabase:
     def _level(self) -> int:
         newest = registry.upgrades(self.dialect)[-1].number
         row = self._connection.execute(
-            "SELECT coalesce(bool_or(c.relname = 'upgrade'), false), count(*) > 0"
-            " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE n.nspname = 'procver'"
+            "SELECT pg_catalog.bool_or(c.relname OPERATOR(pg_catalog.=) 'upgrade')"
+            " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+            " ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
+            " WHERE n.nspname OPERATOR(pg_catalog.=) 'procver'"
         ).fetchone()
         assert row is not None
-        there, occupied = row
-        if not there:
-            if occupied:
+        if not row[0]:
+            if row[0] is not None:
                 raise ConflictError(
                     "the schema procver exists in this database, and procver did not make it",
                     hint="rename that schema: procver keeps its registry in a schema of this name",
                 )
             return 0
-        found = self._connection.execute("SELECT max(number) FROM procver.upgrade").fetchone()
+        found = self._connection.execute(
+            "SELECT pg_catalog.max(number) FROM procver.upgrade"
+        ).fetchone()
         level = int(found[0] or 0) if found else 0
         if level > newest:
             raise ConflictError(
@@ -171,44 +192,49 @@ class PostgresqlDatabase:
         """See `Database.read`. While others drop objects the catalog contradicts itself for a moment: it is read again."""
         for attempt in range(1, PATIENCE + 1):
             try:
-                return self._answers(calls)
+                return self._answers("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", calls)
             except psycopg.Error as error:
-                self._rollback()
                 if error.sqlstate != _CONTRADICTORY or attempt == PATIENCE:
                     raise _translated(error, "the registry cannot be read") from None
             time.sleep(0.02 * 2**attempt * random.uniform(0.5, 1.5))
         raise AssertionError("unreachable")
 
-    def _answers(self, calls: Iterable[Call]) -> list[list[Row]]:
-        connection = self._connection
-        cursors = []
-        with connection.pipeline():
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            # What the catalog says is then qualified, and means the same in the transaction that uses it.
-            connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
-            for call in calls:
-                cursor = psycopg.RawCursor(connection)
-                cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))
-                cursors.append(cursor)
-            connection.execute("COMMIT")
-        return [cursor.fetchall() for cursor in cursors]
-
     def note(self, call: Call) -> list[Row]:
         """See `Database.note`."""
         try:
-            cursor = psycopg.RawCursor(self._connection)
-            cursor.execute(self._queries[call.query], (json.dumps(call.argument),))
-            return cursor.fetchall() if cursor.description else []
+            return self._answers("BEGIN ISOLATION LEVEL READ COMMITTED", (call,))[0]
         except psycopg.Error as error:
             raise _translated(error, f"the registry's {call.query!r} failed") from None
 
     def enter(self, project: str, default_schema: str) -> None:
         """See `Database.enter`."""
-        argument = json.dumps({"project": project, "default_schema": default_schema})
+        argument = {"project": project, "default_schema": default_schema}
         try:
-            psycopg.RawCursor(self._connection).execute(self._queries["enter_project"], (argument,))
+            self._answers(
+                "BEGIN ISOLATION LEVEL READ COMMITTED", (Call("enter_project", argument),)
+            )
         except psycopg.Error as error:
             raise _translated(error, "the project cannot be entered into the registry") from None
+
+    def _answers(self, begin: str, calls: Iterable[Call]) -> list[list[Row]]:
+        """Return the rows of each call, in a transaction of their own."""
+        connection = self._connection
+        cursors = []
+        try:
+            with connection.pipeline():
+                connection.execute(begin.encode())
+                # What the catalog says is then qualified, and means the same in the transaction that uses it; and a
+                # policy that hides rows must not look like an empty registry.
+                connection.execute(_READING)
+                for call in calls:
+                    cursor = psycopg.RawCursor(connection)
+                    cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))
+                    cursors.append(cursor)
+                connection.execute("COMMIT")
+            return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        except psycopg.Error:
+            self._rollback()
+            raise
 
     def run(
         self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = PATIENCE
@@ -300,9 +326,14 @@ class PostgresqlDatabase:
                 for index, unit in enumerate(chain(tuple(window), fresh())):
                     # Each statement must see what others committed while it waited for a lock.
                     send(b"BEGIN ISOLATION LEVEL READ COMMITTED")
+                    send(PINNED.encode())
+                    defining = False
                     first_of_all = hold(done + index, unit.patient)
                     for steps in grouped(chain((first_of_all,), unit.steps), group):
                         first = steps[0]
+                        if defining is not is_definition(first):
+                            defining = not defining
+                            send(_TO_DEFINITIONS if defining else _FROM_DEFINITIONS)
                         if isinstance(first, Call):
                             send(self._queries[first.query], steps, first.argument)
                         elif len(steps) == 1:
@@ -480,6 +511,11 @@ def _masked(message: str, url: str, parts: Mapping[str, Any]) -> str:
 
 
 def _translated(error: psycopg.Error, doing: str) -> DatabaseError:
+    if error.sqlstate is None and isinstance(error, psycopg.DataError):
+        return DatabaseError(
+            f"{doing}: it holds a value that cannot be read: {error}",
+            hint="somebody changed the registry by hand: correct that value, such as a timestamp of infinity",
+        )
     if error.sqlstate is None or error.diag.message_primary is None:
         return DatabaseError(
             f"{doing}: the connection to the server was lost",

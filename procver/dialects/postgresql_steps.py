@@ -6,6 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from procver.dialects import Call, Ddl
 
+_BESIDE_DEFINITIONS = ("defer_checks", "check_bodies")
+"""Statements of the registry that run as definitions do."""
+
+
+def is_definition(step: Call | Ddl) -> bool:
+    """Return whether a step runs under the project's search_path."""
+    return isinstance(step, Ddl) or step.query in _BESIDE_DEFINITIONS
+
 
 def text_of(step: Ddl) -> str:
     """Return what is sent for a step."""

@@ -291,19 +291,14 @@ def recognise(known: Known) -> list[Call]:
     return [Call("recognise", {"ids": moved})] if moved else []
 
 
-def spare(versions: Sequence[KnownVersion], privileges: Mapping[int, Any]) -> list[Call]:
-    """Return the steps that take versions out of the condemned; those in quarantine get back what was taken.
-
-    Args:
-        versions: what is needed again.
-        privileges: by version id, what those in quarantine had before it.
-    """
+def spare(versions: Sequence[KnownVersion]) -> list[Call]:
+    """Return the steps that take versions out of the condemned; those in quarantine get back what was taken."""
     if not versions:
         return []
     given = [
-        {"target": target_of(version), "given": privileges[version.id], "wholly": True}
+        {"target": target_of(version), "version": version.id, "wholly": True}
         for version in versions
-        if privileges.get(version.id)
+        if version.quarantined_at is not None and version.found
     ]
     steps = [Call("spare", {"ids": [version.id for version in versions]})]
     return [*steps, Call("carry", given)] if given else steps
@@ -328,7 +323,7 @@ def spared_for(project_id: int, versions: Sequence[KnownVersion], release: str) 
 
 def keep_privileges(versions: Sequence[KnownVersion]) -> Unit:
     """Return the unit that keeps what is granted on versions that are about to be dropped, and how they are signed."""
-    ids = {"ids": [version.id for version in versions]}
+    ids = {"ids": [version.id for version in versions if version.found]}
     return Unit((Call("keep_privileges", ids), Call("keep_signatures", ids)))
 
 
@@ -356,29 +351,23 @@ def condemn(project_id: int, versions: Sequence[KnownVersion]) -> Unit:
     return _each("condemn", project_id, versions, {"ids": [version.id for version in versions]})
 
 
-def quarantine(
-    project_id: int, versions: Sequence[KnownVersion], privileges: Mapping[int, Any]
-) -> Unit:
-    """Return the unit that takes from everybody but their owners what they may do with versions.
+def quarantine(project_id: int, versions: Sequence[KnownVersion]) -> Unit:
+    """Return the unit that takes from everybody but their owners what they may do with condemned versions.
 
-    Args:
-        project_id: the project.
-        versions: condemned ones.
-        privileges: by version id, what is granted now, to be given back by `spare`.
+    The registry keeps what is granted on them now, for `spare` to give back.
     """
-    items = [{"id": version.id, "privileges": privileges.get(version.id)} for version in versions]
     closed = [
         {
             "target": target_of(v),
-            "given": privileges[v.id],
+            "version": v.id,
             "exactly": [],
             "wholly": True,
             "closed": True,
         }
         for v in versions
-        if privileges.get(v.id)
+        if v.found
     ]
-    unit = _each("quarantine", project_id, versions, {"items": items})
+    unit = _each("quarantine", project_id, versions, {"ids": [v.id for v in versions]})
     return Unit((*unit.steps, *([Call("carry", closed)] if closed else [])))
 
 

@@ -72,7 +72,7 @@ def test_defaults_and_rules_of_our_own_are_ours(workshop: Workshop) -> None:
             "function app.many(app.things_1[])",
         ),
         (
-            "CREATE FUNCTION app.all_of() RETURNS app.things_1[] LANGUAGE sql AS 'SELECT NULL'",
+            "CREATE FUNCTION app.all_of() RETURNS app.things_1[] LANGUAGE sql AS 'SELECT NULL::app.things_1[]'",
             "function app.all_of()",
         ),
         ("CREATE VIEW app.by_hand AS SELECT id FROM app.things_1", "view app.by_hand"),
