@@ -210,9 +210,12 @@ def test_an_app_that_may_not_ask_the_registry_looks_for_names(workshop: Workshop
         with app.connect() as connection:
             workshop.resolver().verify(connection)
         workshop.sql(f"GRANT USAGE ON SCHEMA procver TO {app.name}")
-        with app.connect() as connection, pytest.raises(FindingsError, match="twice_1"):
+        with app.connect() as connection:
             workshop.resolver().verify(connection)
         workshop.sql(f"GRANT SELECT ON procver.mapping TO {app.name}")
+        workshop.sql(f"GRANT EXECUTE ON FUNCTION procver.lacking TO {app.name}")
+        with app.connect() as connection, pytest.raises(FindingsError, match="twice_1"):
+            workshop.resolver().verify(connection)
         with app.connect() as connection:
             procs = Resolver.from_database(connection, release="1")
             with pytest.raises(FindingsError, match=r"twice_1$"):

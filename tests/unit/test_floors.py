@@ -31,6 +31,7 @@ ROWS = [
     ["dialects"],
     ["registry"],
     ["obstacles"],
+    ["exposure"],
     ["prepared"],
     ["lanes"],
     ["creation"],

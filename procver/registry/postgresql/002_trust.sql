@@ -479,6 +479,7 @@ ALTER TABLE procver.version ADD COLUMN identity procver.part[];
 -- `x::text = ANY ((ARRAY['a'::varchar])::text[])`.
 CREATE FUNCTION procver.portable(definition text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT pg_catalog.translate(pg_catalog.regexp_replace(definition,
         '::(?:"[^"]*"|\w+)(?:\.(?:"[^"]*"|\w+))?(?: varying| precision)?(?:\(\d+(?:,\d+)?\))?(?: with(?:out)? time zone)?(?:\[\])*',
@@ -659,7 +660,7 @@ AS $$
 $$;
 
 -- For an app that starts: which of the versions in its mapping ([{"at", "schema", "leaf"}]) are not wholly there, of those that were
--- published here. Anybody may execute it: it tells nothing that the catalog does not, and compares what it is given with names.
+-- published here. Whoever may read the mapping may execute it.
 CREATE FUNCTION procver.lacking(wanted json) RETURNS TABLE (place int)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -673,6 +674,20 @@ AS $$
     )
     SELECT i."at" FROM item i LEFT JOIN standing s ON s.id = i.id GROUP BY i."at" HAVING count(s.id) = 0
 $$;
+REVOKE ALL ON FUNCTION procver.lacking FROM PUBLIC;
+DO $$
+DECLARE
+    reader text;
+BEGIN
+    FOR reader IN
+        SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+        FROM pg_catalog.pg_class c
+        CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
+        WHERE c.oid = 'procver.mapping'::pg_catalog.regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION procver.lacking TO %s', reader);
+    END LOOP;
+END $$;
 
 -- The last look before a release is recorded: every version of it ([{"name", "number", "physical"}]) must be in the catalog.
 DROP FUNCTION procver.require_present(jsonb);
