@@ -319,17 +319,17 @@ SELECT $1::jsonb ->> 'project', $1::jsonb ->> 'default_schema'
 ON CONFLICT (name) DO NOTHING
 
 -- name: hold
-SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
+SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true), procver.require_plain(),
        procver.hold(($1::jsonb ->> 'project_id')::int, ($1::jsonb ->> 'expected')::bigint),
-       procver.require_plain(), set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
+       set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
        set_config('procver.search_path', $1::jsonb ->> 'search_path', true),
        set_config('client_min_messages', 'warning', true)
 
 -- name: hold_lane
-SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
+SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true), procver.require_plain(),
        procver.hold_lane(($1::jsonb ->> 'project_id')::int, ($1::jsonb ->> 'expected')::bigint,
                          ($1::jsonb ->> 'lane')::int, ($1::jsonb ->> 'in_lane')::bigint),
-       procver.require_plain(), set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
+       set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
        set_config('procver.search_path', $1::jsonb ->> 'search_path', true),
        set_config('client_min_messages', 'warning', true)
 
