@@ -14,6 +14,7 @@ from procver.dialects import Call, Database
 from procver.errors import DatabaseError, StalePlanError, UsageError
 from procver.known import Known
 from procver.marking import MEND, damaged, refuse_damaged
+from procver.namesakes import namesakes
 from procver.objects import Note
 from procver.plan import Plan, plan
 from procver.project.workspace import Project
@@ -65,6 +66,7 @@ def preview(
     known = _known(database, project)
     found = plan(contract, known or _nothing(), release, project.digests)
     remarks = (
+        *namesakes(database, project, contract),
         *check_obstacles(database, project, found.create),
         *(_damaged(found, known) if known else ()),
     )
@@ -101,6 +103,7 @@ def publish(
     first: Plan | None = None
     looked = False
     exposed: tuple[tuple[str, Note], ...] = ()
+    others = namesakes(database, project, contract)
     known = _known(database, project)
     if known is None:
         # Nothing of ours is there yet, and what would be refused later must not leave a registry behind.
@@ -131,7 +134,7 @@ def publish(
             first = first or found
             known = None
             continue
-        first = first._replace(remarks=(*first.remarks, *exposed))
+        first = first._replace(remarks=(*first.remarks, *others, *exposed))
         return Published(first, contract, time.monotonic() - started)
     raise DatabaseError(
         f"other commands kept writing to the registry: gave up after {ROUNDS} attempts",

@@ -32,6 +32,7 @@ ROWS = [
     ["registry"],
     ["obstacles"],
     ["exposure"],
+    ["namesakes"],
     ["prepared"],
     ["lanes"],
     ["creation"],

@@ -112,6 +112,9 @@ FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128)) x
 JOIN procver.version v ON v.[schema] = x.[schema] AND v.leaf = x.leaf AND v.state <> 'dropped'
 JOIN procver.project p ON p.id = v.project_id
 
+-- name: overloads
+-- T-SQL knows none.
+
 -- name: missing_schemas
 DECLARE @a nvarchar(max) = ?;
 SELECT DISTINCT [schema]

@@ -99,7 +99,7 @@ WITH asked AS MATERIALIZED (
     FROM asked a JOIN pg_catalog.pg_type c ON c.typname = a.leaf AND c.typnamespace = a.namespace AND c.typrelid = 0
     WHERE NOT a.routine
 )
-SELECT t.id, i.type, i.identity
+SELECT t.id, i.type, CASE t.classid WHEN 'pg_catalog.pg_proc'::regclass THEN t.objid::regprocedure::text ELSE i.identity END
 FROM there t
 CROSS JOIN LATERAL pg_catalog.pg_identify_object(t.classid, t.objid, 0) i
 WHERE i.identity IS NOT NULL AND NOT EXISTS (SELECT FROM own o WHERE o.id = t.id AND o.objid = t.objid)
@@ -126,6 +126,16 @@ SELECT DISTINCT p.name, v.name, v.number
 FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text, leaf text)
 JOIN procver.version v ON v.schema = x.schema AND v.leaf = x.leaf AND v.state <> 'dropped'
 JOIN procver.project p ON p.id = v.project_id
+
+-- name: overloads
+-- Routines that carry logical names, each with the types of its arguments. Needs no registry.
+SELECT x.schema, x.leaf, i.type, p.oid::regprocedure::text,
+       ARRAY(SELECT format_type(t.oid, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY AS t(oid, place) ORDER BY t.place)
+FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text, leaf text)
+JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
+JOIN pg_catalog.pg_proc p ON p.proname = x.leaf AND p.pronamespace = n.oid
+CROSS JOIN LATERAL pg_catalog.pg_identify_object('pg_catalog.pg_proc'::regclass, p.oid, 0) i
+ORDER BY 4
 
 -- name: missing_schemas
 SELECT DISTINCT x.schema
