@@ -569,7 +569,7 @@ WITH item AS MATERIALIZED (
 ), pair AS MATERIALIZED (
     SELECT i.id, n.identity, n.digest, f.digest = i.digest AS same, q.view, q.view AND split_part(f.digest, ':', 1) = split_part(i.digest, ':', 1) AS stays,
            i.major <> (current_setting('server_version_num')::int / 10000)::text AS other_major,
-           q.view AND split_part(i.digest, ':', 1)::bigint < 'procver.version'::regclass::oid::bigint AS older
+           q.view AND CASE WHEN i.digest ~ '^[0-9]{1,10}:' THEN split_part(i.digest, ':', 1)::bigint END < 'procver.version'::regclass::oid::bigint AS older
     FROM item i
     JOIN former f ON f.schema = i.schema AND f.leaf = i.leaf AND f.kind = i.kind
     JOIN now n ON n.schema = i.schema AND n.leaf = i.leaf AND n.kind = i.kind
