@@ -369,7 +369,11 @@ def dialect_of(connection: Any) -> str:
 
 def equals(connection: Any) -> str:
     """Return the operator that compares two texts, whatever the connection's search_path holds."""
-    return "=" if dialect_of(connection) == "mssql" else "OPERATOR(pg_catalog.=)"
+    try:
+        dialect = dialect_of(connection)
+    except Exception:  # it is closed, and the query itself will say so
+        return "="
+    return "=" if dialect == "mssql" else "OPERATOR(pg_catalog.=)"
 
 
 def mark_of(connection: Any, otherwise: str = "%s") -> str:

@@ -99,19 +99,15 @@ ALTER TABLE procver.event
 -- the catalog seal them, and procver.kept_privileges gives out nothing without its seal.
 ALTER TABLE procver.version ADD COLUMN privileges_seal text;
 
+-- A body behind RETURN is bound once, when it is made: no path changes its meaning, and it can be inlined.
 CREATE FUNCTION procver.seal_of(project int, name text, number int, privileges jsonb) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT encode(sha256(convert_to(jsonb_build_array(project, name, number, privileges)::text, 'UTF8')), 'hex')
-$$;
+LANGUAGE sql STABLE
+RETURN CASE WHEN privileges IS NOT NULL
+            THEN encode(sha256(convert_to(jsonb_build_array(project, name, number, privileges)::text, 'UTF8')), 'hex') END;
 
 CREATE FUNCTION procver.is_privilege(word text) RETURNS boolean
 LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT coalesce(word IN ('EXECUTE', 'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'), false)
-$$;
+RETURN coalesce(word IN ('EXECUTE', 'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'), false);
 
 -- What registry 1 kept is sealed as it is, where it holds nothing but privileges.
 UPDATE procver.version v SET privileges_seal = procver.seal_of(v.project_id, v.name, v.number, v.privileges)
@@ -196,10 +192,7 @@ END $$;
 -- check what they are asked for. procver.caller is who that is, whoever the function acts as.
 CREATE FUNCTION procver.caller() RETURNS name
 LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END
-$$;
+RETURN CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END;
 
 -- Refuses versions that live releases need: those that are activated and not retired, that a channel points to, where an instance
 -- was declared and nothing speaks against it, or was heard from within `heard`. `deeply` follows what these versions refer to.
@@ -208,30 +201,42 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    live bigint[] := ARRAY(
+        SELECT r.id FROM procver.release r
+        WHERE r.activated_at IS NOT NULL AND r.retired_at IS NULL
+          AND r.project_id IN (SELECT v.project_id FROM procver.version v WHERE v.id = ANY (ids))
+        UNION ALL
+        SELECT c.release_id FROM procver.channel c
+        UNION ALL
+        SELECT i.release_id FROM procver.instance i WHERE i.left_at IS NULL AND i.last_seen_at > clock_timestamp() - heard
+        UNION ALL
+        SELECT i.release_id FROM procver.instance i
+        WHERE i.declared_at IS NOT NULL AND (i.last_seen_at IS NULL OR i.left_at IS NOT NULL)
+          AND NOT EXISTS (SELECT FROM procver.instance o
+                          WHERE o.project_id = i.project_id AND o.name = i.name AND o.release_id <> i.release_id
+                            AND o.last_seen_at > i.declared_at));
     needed text;
 BEGIN
-    WITH RECURSIVE live AS MATERIALIZED (
-        SELECT r.project_id, r.number
-        FROM procver.release r
-        WHERE r.project_id IN (SELECT v.project_id FROM procver.version v WHERE v.id = ANY (ids))
-          AND ((r.activated_at IS NOT NULL AND r.retired_at IS NULL)
-               OR EXISTS (SELECT FROM procver.channel c WHERE c.release_id = r.id)
-               OR EXISTS (SELECT FROM procver.instance i
-                          WHERE i.release_id = r.id AND i.left_at IS NULL AND i.last_seen_at > clock_timestamp() - heard)
-               OR EXISTS (SELECT FROM procver.instance i
-                          WHERE i.release_id = r.id AND i.declared_at IS NOT NULL AND (i.last_seen_at IS NULL OR i.left_at IS NOT NULL)
-                            AND NOT EXISTS (SELECT FROM procver.instance o
-                                            WHERE o.project_id = i.project_id AND o.name = i.name AND o.release_id <> i.release_id
-                                              AND o.last_seen_at > i.declared_at)))
-    ), needed AS (
-        SELECT m.version_id AS id
-        FROM live l
-        JOIN procver.membership m ON m.project_id = l.project_id AND m.since <= l.number AND (m.until IS NULL OR m.until > l.number)
-        WHERE deeply OR m.version_id = ANY (ids)
-        UNION
-        SELECT d.requires_id FROM needed n JOIN procver.dependency d ON d.version_id = n.id WHERE deeply
-    )
-    SELECT min(v.physical) INTO needed FROM needed n JOIN procver.version v ON v.id = n.id WHERE n.id = ANY (ids);
+    IF cardinality(live) = 0 THEN
+        RETURN;
+    END IF;
+    IF deeply THEN
+        WITH RECURSIVE needed AS (
+            SELECT m.version_id AS id
+            FROM procver.release r
+            JOIN procver.membership m ON m.project_id = r.project_id AND m.since <= r.number AND (m.until IS NULL OR m.until > r.number)
+            WHERE r.id = ANY (live)
+            UNION
+            SELECT d.requires_id FROM needed n JOIN procver.dependency d ON d.version_id = n.id
+        )
+        SELECT min(v.physical) INTO needed FROM needed n JOIN procver.version v ON v.id = n.id WHERE n.id = ANY (ids);
+    ELSE
+        SELECT min(v.physical) INTO needed
+        FROM procver.membership m
+        JOIN procver.version v ON v.id = m.version_id
+        JOIN procver.release r ON r.project_id = m.project_id AND m.since <= r.number AND (m.until IS NULL OR m.until > r.number)
+        WHERE m.version_id = ANY (ids) AND r.id = ANY (live);
+    END IF;
     IF needed IS NOT NULL THEN
         RAISE EXCEPTION 'permission denied to collect %: a live release needs it', needed USING ERRCODE = '42501';
     END IF;
