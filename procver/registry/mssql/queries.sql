@@ -240,7 +240,7 @@ WHERE @blind = 1
 
 -- name: texts
 -- What has a text and is neither a version of the same projects nor a trigger that the source of one made on it: dynamic SQL is
--- in there. A trigger of the database is no object.
+-- in there. A trigger of the database is no object. What has taken a version's name does not mention that version by its own name.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @project int = (SELECT MIN(project_id) FROM procver.version WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
@@ -249,9 +249,11 @@ INSERT @managed SELECT w.found_id, w.id
 FROM procver.own(@project) w JOIN procver.version v ON v.id = w.id WHERE v.kind <> 'table_type';
 SELECT LOWER(REPLACE(o.type_desc, N'_', N' ')) COLLATE DATABASE_DEFAULT + N' '
        + COALESCE(SCHEMA_NAME(o.schema_id) COLLATE DATABASE_DEFAULT + N'.', N'') + o.name COLLATE DATABASE_DEFAULT
-       + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N''), m.definition
+       + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N''), CASE WHEN s.leaf IS NULL THEN m.definition ELSE REPLACE(m.definition, s.leaf, N'') END
 FROM sys.sql_modules m
 JOIN sys.objects o ON o.object_id = m.object_id
+LEFT JOIN (SELECT w.found_id, v.leaf FROM procver.version v JOIN procver.presence w ON w.version_id = v.id
+           WHERE v.project_id = @project AND v.state <> 'dropped' AND v.kind <> 'table_type') s ON s.found_id = m.object_id
 WHERE m.definition IS NOT NULL AND m.object_id NOT IN (SELECT object_id FROM @managed)
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
   AND NOT EXISTS (SELECT 1 FROM @managed g JOIN procver.version v ON v.id = g.id
