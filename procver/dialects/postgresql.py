@@ -193,9 +193,10 @@ class PostgresqlDatabase:
         except psycopg.Error as error:
             raise _translated(error, f"the registry's {call.query!r} failed") from None
 
-    def enter(self, project: str, default_schema: str) -> None:
+    def enter(self, project: str, default_schema: str, *, trials: bool = False) -> None:
         """See `Database.enter`."""
-        argument = json.dumps({"project": project, "default_schema": default_schema})
+        about = {"project": project, "default_schema": default_schema, "trials": trials}
+        argument = json.dumps(about)
         try:
             psycopg.RawCursor(self._connection).execute(self._queries["enter_project"], (argument,))
         except psycopg.Error as error:

@@ -27,7 +27,7 @@ def read(database: Database, project: str) -> Known | None:
     )
     if not projects:
         return None
-    project_id, _, _, generation, last_release, *laned = projects[0]
+    project_id, _, _, generation, last_release, trials, *laned = projects[0]
     main, lanes = laned or (generation, None)
     known: dict[tuple[str, int], KnownVersion] = {}
     needs: dict[int, list[tuple[str, int]]] = {}
@@ -60,4 +60,5 @@ def read(database: Database, project: str) -> Known | None:
         requires=requirements,
         main=main,
         lanes={int(lane): count for lane, count in (lanes or {}).items()},
+        trials=trials,
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
+from procver.contract import Contract
 from procver.dialects import Call, Ddl, Unit
 from procver.fingerprint import seal
 from procver.known import Known, KnownRelease, KnownVersion
@@ -232,7 +233,7 @@ def _told(project_id: int, batch: Sequence[NewVersion], release: str | None) -> 
 def release(
     known: Known,
     plan: Plan,
-    content: str,
+    contract: Contract,
     versions: list[dict[str, Any]],
     spared: Sequence[Call],
 ) -> Unit:
@@ -241,7 +242,7 @@ def release(
     Args:
         known: the registry that ``plan`` was made from.
         plan: what it consists of.
-        content: the digest of that.
+        contract: the same as it was built.
         versions: the physical names to look for.
         spared: the steps that `spare` made for what is needed again.
     """
@@ -249,13 +250,14 @@ def release(
         "project_id": known.project_id,
         "release": plan.release,
         "number": plan.number,
-        "content": content,
+        "content": contract.content,
+        "default_schema": contract.default_schema,
     }
     added = [{"name": label, "number": number} for label, number in plan.added]
     return Unit(
         (
             Call("require_present", {"versions": versions}),
-            *([silence(known, timedelta.max)] if plan.replaces else []),
+            *(_forgotten(known, plan.replaces) if plan.replaces else []),
             Call("add_release", {**about, "added": added, "removed": plan.removed}),
             Call("insert_release", about),
             *spared,
@@ -391,12 +393,23 @@ def discard(
     return Unit(
         (
             *steps,
-            silence(known, idle),
-            *([Call("discard_release", {"release_id": gone.id})] if gone else []),
+            *(
+                _forgotten(known, gone, idle, trial=known.trials)
+                if gone
+                else [silence(known, idle)]
+            ),
             Call("forget_versions", {"ids": [version.id for version, _ in drops]}),
             log(known.project_id, "discard", gone.name if gone else "", {"versions": freed}),
         )
     )
+
+
+def _forgotten(
+    known: Known, release: KnownRelease, idle: timedelta = timedelta.max, *, trial: bool = False
+) -> list[Call]:
+    """Return the steps that delete a release, which is a ``trial`` or was never used, if that is so still."""
+    about = {"release_id": release.id, "trial": trial}
+    return [silence(known, idle), Call("discard_release", about)]
 
 
 def retire_silent(known: Known, release: KnownRelease, why: str, idle: timedelta) -> Unit:
