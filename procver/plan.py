@@ -118,7 +118,7 @@ def plan(contract: Contract, known: Known, release: str | None, digests: Mapping
 
     Raises:
         ConflictError: a number holds other content or has another physical name here, the release exists with other
-            content and was activated or run by an instance, or a pinned version was never published here.
+            content and was activated or runs on an instance, or a pinned version was never published here.
     """
     existing = known.release(release) if release else None
     alike = existing is not None and _alike(existing, contract)
@@ -174,23 +174,22 @@ def _alike(existing: KnownRelease, contract: Contract) -> bool:
 
 
 def _refuse_used(existing: KnownRelease, contract: Contract, known: Known) -> None:
-    """Refuse to publish other content under the name of a release that was deployed."""
-    if not known.was_used(existing):
-        return
+    """Refuse to publish other content under the name of a release that was activated or is running."""
+    on_it = sorted(i.name for i in known.instances_of(existing) if known.heard(i, timedelta.max))
     other = "other content"
-    hint = "publish under a new release name: an activated release never changes"
     if existing.content == contract.content:
         other = f"default_schema = {existing.default_schema!r}"
-        hint = (
-            f"publish under a new release name, as bare names mean {contract.default_schema!r} now"
+    already = f"release {existing.name} was already published with {other}"
+    if existing.activated_at is not None:
+        raise ConflictError(
+            f"{already}, and activated",
+            hint="publish under a new release name: an activated release never changes",
         )
-    on_it = sorted(i.name for i in known.instances_of(existing) if known.heard(i, timedelta.max))
-    deployed = "activated"
-    if existing.activated_at is None:
-        deployed = f"runs on {', '.join(on_it[:5])}" if on_it else "was run by an instance"
-    raise ConflictError(
-        f"release {existing.name} was already published with {other}, and {deployed}", hint=hint
-    )
+    if on_it:
+        raise ConflictError(
+            f"{already}, and runs on {', '.join(on_it[:5])}",
+            hint="publish under a new release name, or stop what runs it first",
+        )
 
 
 def _reason(

@@ -257,7 +257,7 @@ def release(
     return Unit(
         (
             Call("require_present", {"versions": versions}),
-            *(_forgotten(known, plan.replaces) if plan.replaces else []),
+            *([silence(known, timedelta.max)] if plan.replaces else []),
             Call("add_release", {**about, "added": added, "removed": plan.removed}),
             Call("insert_release", about),
             *spared,
@@ -390,26 +390,16 @@ def discard(
     for version, statements in drops:
         steps += (Ddl(statement, version.id) for statement in statements)
     freed = [version.physical for version, _ in drops]
+    about = {"release_id": gone.id, "trial": known.trials} if gone else {}
     return Unit(
         (
             *steps,
-            *(
-                _forgotten(known, gone, idle, trial=known.trials)
-                if gone
-                else [silence(known, idle)]
-            ),
+            silence(known, idle),
+            *([Call("discard_release", about)] if gone else []),
             Call("forget_versions", {"ids": [version.id for version, _ in drops]}),
             log(known.project_id, "discard", gone.name if gone else "", {"versions": freed}),
         )
     )
-
-
-def _forgotten(
-    known: Known, release: KnownRelease, idle: timedelta = timedelta.max, *, trial: bool = False
-) -> list[Call]:
-    """Return the steps that delete a release, which is a ``trial`` or was never used, if that is so still."""
-    about = {"release_id": release.id, "trial": trial}
-    return [silence(known, idle), Call("discard_release", about)]
 
 
 def retire_silent(known: Known, release: KnownRelease, why: str, idle: timedelta) -> Unit:

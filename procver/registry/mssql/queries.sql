@@ -612,11 +612,18 @@ FROM OPENJSON(@a, '$.added') WITH (name nvarchar(540), number int) AS x
 JOIN procver.version AS v ON project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number
 
 -- name: insert_release
+-- One that is replaced stays the same row: what is known of its life is not lost.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-INSERT procver.release (project_id, name, number, content, default_schema)
-SELECT CAST(JSON_VALUE(@a, '$.project_id') AS int), JSON_VALUE(@a, '$.release'),
-       CAST(JSON_VALUE(@a, '$.number') AS bigint), JSON_VALUE(@a, '$.content'), JSON_VALUE(@a, '$.default_schema')
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int),
+        @number bigint = CAST(JSON_VALUE(@a, '$.number') AS bigint);
+UPDATE procver.release
+SET number = @number, content = JSON_VALUE(@a, '$.content'), default_schema = JSON_VALUE(@a, '$.default_schema'),
+    published_at = SYSUTCDATETIME(), published_by = ORIGINAL_LOGIN()
+WHERE project_id = @project AND name = JSON_VALUE(@a, '$.release') COLLATE Latin1_General_100_BIN2;
+IF @@ROWCOUNT = 0
+    INSERT procver.release (project_id, name, number, content, default_schema)
+    SELECT @project, JSON_VALUE(@a, '$.release'), @number, JSON_VALUE(@a, '$.content'), JSON_VALUE(@a, '$.default_schema')
 
 -- name: activate
 DECLARE @a nvarchar(max) = ?;

@@ -293,9 +293,13 @@ WITH project AS (
 SELECT count(*) FROM wanted
 
 -- name: insert_release
+-- One that is replaced stays the same row: what is known of its life is not lost.
 INSERT INTO procver.release (project_id, name, number, content, default_schema)
 VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'release', ($1::jsonb ->> 'number')::bigint, $1::jsonb ->> 'content',
         $1::jsonb ->> 'default_schema')
+ON CONFLICT (project_id, name) DO UPDATE
+SET number = excluded.number, content = excluded.content, default_schema = excluded.default_schema,
+    published_at = clock_timestamp(), published_by = session_user
 
 -- name: activate
 UPDATE procver.release SET activated_at = coalesce(activated_at, clock_timestamp()), retired_at = NULL
