@@ -40,7 +40,7 @@ class Changed(NamedTuple):
         kept_by: instances that keep a retired release live.
         channels: channels that do.
         moved_from: the release that the named instance or channel was on before.
-        without_instances: other releases that stay live and that no instance is on, where an instance or channel moved.
+        without_instances: other releases that stay live though no instance is on them, where an instance moved.
         taken_off: whether the named instance is no longer on the release.
     """
 
@@ -139,7 +139,7 @@ def activate(
         former = next((i for i in known.instances if i.name == instance and i.declared_at), None)
         active = release.activated_at is not None and release.retired_at is None
         settled = instance is None and (channel is None or pointed == release.id)
-        empty = _without_instances(known, release, instance, channel, project)
+        empty = _without_instances(known, release, instance, project)
         if active and settled and not steps and not spared:
             return Changed(name, "live", without_instances=empty)
         unit = Unit(
@@ -167,18 +167,18 @@ def activate(
 
 
 def _without_instances(
-    known: Known, release: KnownRelease, instance: str | None, channel: str | None, project: Project
+    known: Known, release: KnownRelease, instance: str | None, project: Project
 ) -> tuple[str, ...]:
-    """Return the live releases that no instance is on and no channel points to, once the given one is on ``release``."""
+    """Return the live releases that no instance is on, nor a channel points to, once ``instance`` is on ``release``."""
     found: list[str] = []
-    if instance is None and channel is None:
+    if instance is None:
         return ()
     for other in known.releases:
         declared = other.activated_at is not None and other.retired_at is None
         if other == release or not declared:
             continue
         living = known.living(other, project.config.gc.idle)
-        if {i.name for i in living} <= {instance} and set(known.channels_of(other)) <= {channel}:
+        if {i.name for i in living} <= {instance} and not known.channels_of(other):
             found.append(other.name)
     return tuple(found)
 

@@ -229,14 +229,13 @@ def channel(
             "release": done.release,
             "moved_from": done.moved_from,
             "restored": list(done.restored),
-            "without_instances": list(done.without_instances),
         }
         lines = [f"channel {channel} points to release {name}"]
         if done.moved_from:
             lines.append(
-                f"  it pointed to release {done.moved_from}, which stays live until it is retired"
+                f"  it pointed to release {done.moved_from}, which stays live until it is retired:"
+                f" `procver release retire {quote(done.moved_from)}`"
             )
-        lines += [f"  {line}" for line in _without_instances(done)]
         lines += [f"  restored {physical}" for physical in done.restored]
         context.output.data(document, lines)
         return
