@@ -22,7 +22,7 @@ from procver.project.workspace import Project
 from procver.publish import publish
 from procver.registry import reading
 from procver.verify import verify
-from tests.behaviour.worlds import NOW, World
+from tests.behaviour.worlds import World
 from tests.faults import Paused
 
 pytestmark = pytest.mark.slow
@@ -222,10 +222,10 @@ class Walk:
 @pytest.mark.parametrize("seed", range(20) if LONG else [1, 2])
 def test_any_order_of_commands_keeps_every_contract(empty_world: World, seed: int) -> None:
     with empty_world.elsewhere() as world:
-        world.configure(more=NOW, trials=True)
         walk = Walk(world, seed)
         try:
             walk.publish("r0")
+            world.sql("UPDATE procver.project SET trials = 'true'")
             for _ in range(STEPS):
                 walk.step()
         finally:
