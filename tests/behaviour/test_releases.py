@@ -176,7 +176,6 @@ def test_a_login_without_a_right_on_the_registry(world: World) -> None:
         for release in ("1", "9"):  # the catalog alone is looked at
             world.run("map", "-r", release, "-o", str(world.root / "procver.map.json"))
             world.resolver().verify(connection)
-        connection.close()
 
 
 # The schema of bare names.

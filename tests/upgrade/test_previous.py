@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from procver import FindingsError, Resolver
@@ -49,7 +52,9 @@ def test_every_row_survives_the_upgrade(lived: World) -> None:
     assert lived.call("app.find_things_1", 2) == OLD
 
 
-def test_an_app_of_the_previous_procver_goes_on(lived: World, previous: Previous) -> None:
+def test_an_app_of_the_previous_procver_goes_on(
+    lived: World, previous: Previous, connection: Any
+) -> None:
     app = previous.app(lived, lived.root / "old" / "2.json")
     assert app("loaded.verify(opened)") is None
     assert app(FOLLOW) is None
@@ -71,16 +76,21 @@ def test_an_app_of_the_previous_procver_goes_on(lived: World, previous: Previous
     found = "Resolver.from_database(opened, release='{}', project='shop')"
     for release in ("2", "3", "trial"):
         assert again(f"{found.format(release)}.verify(opened)") is None
-        mine = dict(Resolver.from_database(lived.connect(), release=release, project="shop"))
+        mine = dict(Resolver.from_database(connection, release=release, project="shop"))
         assert again(f"dict({found.format(release)})") == mine
     assert again(FOLLOW) is None
     assert again("[procs.release, procs.verify(opened)]") == ["3", None]
     assert lived.call(again("loaded['find_things']"), 2) == NEW
 
 
-def test_a_mapping_file_of_the_previous_procver(lived: World) -> None:
+@pytest.fixture
+def connection(lived: World) -> Iterator[Any]:
+    with closing(lived.connect()) as opened:
+        yield opened
+
+
+def test_a_mapping_file_of_the_previous_procver(lived: World, connection: Any) -> None:
     lived.run("plan")
-    connection = lived.connect()
     for release in ("1", "2", "trial"):
         found = Resolver.load(lived.root / "old" / f"{release}.json")
         assert found.digest == ""
@@ -100,15 +110,13 @@ def test_a_mapping_file_of_the_previous_procver(lived: World) -> None:
         Resolver.load(path).verify(connection)
 
 
-def test_an_app_of_this_procver_before_the_upgrade(lived: World) -> None:
-    connection = lived.connect()
+def test_an_app_of_this_procver_before_the_upgrade(lived: World, connection: Any) -> None:
     for release in ("1", "2", "trial"):
         Resolver.load(lived.root / "old" / f"{release}.json").verify(connection)
         found = Resolver.from_database(connection, release=release, project="shop")
         assert (found.digest, len(found)) == ("", 4)
         found.verify(connection)
     assert Resolver.follow(connection, "stable")["things"] == "app.things_2"
-    (lived.root / "procver.lock").unlink()
     assert lived.sql("SELECT MAX(number) FROM procver.upgrade") == [(1,)]
 
 
@@ -134,8 +142,6 @@ def test_the_publishers_rights_are_enough(tmp_path: Path, url: str, previous: Pr
         owners = "SELECT DISTINCT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.relnamespace = 'procver'::regnamespace"
         assert shop.sql(owners) == [(f"{staff.prefix}_publisher",)]
         # The app's rights are as they were, before the script is run again.
-        import psycopg
-
         with psycopg.connect(staff.url("app")) as connection:
             Resolver.load(shop.root / "procver.map.json").verify(connection)
             found = Resolver.from_database(connection, release="1")
