@@ -30,6 +30,7 @@ ROWS = [
     ["roles"],
     ["dialects"],
     ["registry"],
+    ["exposure"],
     ["obstacles"],
     ["prepared"],
     ["owners"],
