@@ -7,13 +7,14 @@ from collections.abc import Container, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from procver.creation import Progress
 from procver.decision import Collection, Drop, Retire, decide
 from procver.dialects import Call, Database, DdlError
 from procver.errors import DatabaseError, StalePlanError
 from procver.evidence import evidence_against, sample
 from procver.known import CONDEMNED, PRESENT, Known
 from procver.project.workspace import Project
-from procver.publish import ROUNDS, Progress, sparing
+from procver.publish import ROUNDS, sparing
 from procver.registry import writing
 from procver.registry.writing import Goner
 from procver.releases import drop_statements, known_of, policy_of
@@ -157,12 +158,9 @@ def _condemn(database: Database, known: Known, found: Collection) -> int:
     if condemned:
         units.append(writing.condemn(known.project_id, condemned))
     if closed:
-        rows = database.read(Call("catalog", {"ids": [version.id for version in closed]}))[0]
-        units.append(
-            writing.quarantine(known.project_id, closed, {row[0]: row[-1] for row in rows})
-        )
+        units.append(writing.quarantine(known.project_id, closed))
     if spared:
-        steps = sparing(database, known, [keep.version.id for keep in spared])
+        steps = sparing(known, [keep.version.id for keep in spared])
         because = {keep.version.physical: list(keep.because) for keep in spared}
         units.append(writing.spared(known.project_id, steps, because))
     for _ in database.run(known.project_id, known.generation, units):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from procver.background import Background, check_period, told
 from procver.errors import UsageError
-from procver.resolver import Resolver, ask, mark_of
+from procver.resolver import Resolver, ask, equals, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,7 +170,7 @@ class Following(Mapping[str, str]):
     def _look(self, connection: Any) -> None:
         query = (
             "SELECT project, release, release_id FROM procver.channel_release"
-            f" WHERE channel = {mark_of(connection)}"
+            f" WHERE channel {equals(connection)} {mark_of(connection)}"
         )
         rows = ask(connection, query, self.channel, "procver.channel_release")
         rows = [row for row in rows if self._project in (None, row[0])]

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from procver.background import Background, check_period, told
 from procver.errors import UsageError
-from procver.resolver import mark_of
+from procver.resolver import dialect_of, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-_MSSQL_DRIVERS = ("pymssql", "pytds", "ctds", "mssql_python")
 _GRANTS = {
     "postgresql": "GRANT USAGE ON SCHEMA procver and GRANT EXECUTE ON FUNCTION procver.beat to the app's role",
     "mssql": "GRANT EXECUTE ON OBJECT::procver.beat to the app's role",
@@ -25,6 +24,7 @@ _GRANTS = {
 _HINTS = (
     (("PV004", "51004"), "publish the release to this database first, or correct release and project"),
     (("PV005", "51005"), "give the instance another name"),
+    (("is not a member of role",), "make this login a member of that role: docs/roles.md"),
     (("42501", "(229)", "permission denied"), ""),
     (("3F000", "42883", "(2812)", 'procver" does not exist', 'procver.beat" does not exist'),
      "check the connection's database; a registry is made by: procver publish"),
@@ -180,7 +180,7 @@ class Heartbeat:
 
     def _say(self, connection: Any, release: str, *, leaving: bool) -> None:
         if self._dialect is None:
-            self._dialect = _dialect_of(connection)
+            self._dialect = dialect_of(connection)
         sql, parameters = _statement(
             self._dialect, mark_of(connection), (self._project, release, self.instance, leaving)
         )
@@ -217,13 +217,6 @@ def _statement(
         pairs = (f"@{name} = {one}" for name, one in zip(names, marks, strict=True))
         return f"EXEC procver.beat {', '.join(pairs)}", parameters
     return f"SELECT procver.beat({', '.join(marks)})", parameters
-
-
-def _dialect_of(connection: Any) -> str:
-    driver = type(connection).__module__.partition(".")[0]
-    if driver == "pyodbc":
-        return "mssql" if "SQL Server" in str(connection.getinfo(17)) else "postgresql"
-    return "mssql" if driver in _MSSQL_DRIVERS else "postgresql"
 
 
 def _hint(error: Exception, dialect: str | None) -> str:

@@ -118,8 +118,13 @@ class Publication:
         self._stop = Event()
         self._telling = Lock()
 
-    def create(self, found: Waves) -> int:
-        """Create the versions of all waves; return how many generations that took.
+    @property
+    def committed(self) -> int:
+        """The generations taken so far."""
+        return sum(self._committed)
+
+    def create(self, found: Waves) -> None:
+        """Create the versions of all waves.
 
         Nothing of it is sure to survive a crash of the server before a later commit.
 
@@ -138,7 +143,6 @@ class Publication:
             except BaseException:
                 self._stop.set()  # Ctrl-C finds this thread waiting for the other one as well
                 raise
-        return sum(self._committed)
 
     def _run(self, lane: int, steps: Sequence[Create]) -> None:
         subjects: list[Subject] = []

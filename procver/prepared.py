@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any
 
-from procver.dialects import Call, Database
-from procver.errors import ConflictError, StalePlanError
+from procver.dialects import Call, Database, Row
+from procver.errors import ConflictError, DatabaseError, StalePlanError
 from procver.fingerprint import seal
 from procver.known import Known, KnownVersion
 from procver.objects import Name
@@ -54,7 +54,7 @@ class Prepared:
     def _version(self, step: Create) -> NewVersion:
         if step.known is not None:
             row = self._definitions[step.known.id]
-            return _again(step, row[1], row[2], row[9], row[10], self._known)
+            return _again(step, row[1], row[9], row[10], _kept(row), self._known)
         return _fresh(step, self._project, self._privileges(step))
 
     def _privileges(self, step: Create) -> dict[str, Any] | None:
@@ -66,7 +66,8 @@ class Prepared:
             if _speaks(previous):
                 found["like"] = {**_target(previous.name), "kind": str(previous.kind)}
             else:
-                found["given"] = self._definitions[previous.id][2]
+                _kept(self._definitions[previous.id])
+                found["version"] = previous.id
         elif previous is None and (member.name.schema, member.name.leaf) in self._namesakes:
             found["like"] = {**_target(member.name), "kind": str(member.kind)}
         rule = granted(self._project.config, member.label, str(member.kind))
@@ -80,16 +81,34 @@ def _speaks(version: KnownVersion) -> bool:
     return version.usable and version.quarantined_at is None
 
 
+def _kept(row: Row) -> Any:
+    """Return what the registry keeps of a version's privileges.
+
+    Raises:
+        DatabaseError: that is not what procver read from the catalog.
+    """
+    if not row[11]:
+        raise DatabaseError(
+            f"the registry's privileges of {row[6]} are not those that procver read from the catalog",
+            hint="somebody changed procver.version by hand: bring that row back from a backup of the database",
+        )
+    return row[2]
+
+
 def _target(name: Name) -> dict[str, str]:
     return {"schema": name.schema, "leaf": name.leaf}
 
 
 def _again(
-    step: Create, definition: Any, privileges: Any, path: str, sealed: str, known: Known
+    step: Create, definition: Any, path: str, sealed: str, privileges: Any, known: Known
 ) -> NewVersion:
     version = step.known
     assert version is not None
-    if sealed != seal(version.fingerprint, definition):
+    try:
+        sound = sealed == seal(version.fingerprint, definition)
+    except (AttributeError, TypeError):  # it is not even a list of texts
+        sound = False
+    if not sound:
         raise ConflictError(
             f"the registry's text of {version.physical} is not what was published",
             hint="somebody changed procver.version by hand: bring that row back from a backup of the database",
@@ -106,7 +125,7 @@ def _again(
         version.source_digest, path, version.name, version.physical,
         tuple((text, role) for text, role in definition),
         tuple((need.label, need.number) for need in needs),
-        {"given": privileges, "wholly": True} if privileges else None,
+        {"version": version.id, "wholly": True} if privileges else None,
         deferred=True,
     )  # fmt: skip
 

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from procver import lanes, obstacles, survey
+from procver import exposure
 from procver.contract import Contract
-from procver.dialects import Call, Database, DdlError, Laned
+from procver.creation import Progress, check_obstacles, create_checked
+from procver.dialects import Call, Database
 from procver.errors import DatabaseError, StalePlanError, UsageError
 from procver.known import Known
-from procver.objects import AFTER, LineIndex, Note
-from procver.plan import Create, Plan, plan
-from procver.prepared import Prepared, granted, numbers_of
+from procver.objects import Note
+from procver.plan import Plan, plan
 from procver.project.config import FILE
-from procver.project.templates import SOURCE as TEMPLATE
 from procver.project.workspace import Project
 from procver.registry import writing
 from procver.registry.reading import read
-from procver.registry.writing import NewVersion, Subject
-
-Progress = Callable[[int, int], None]
-"""Called with how many versions exist now, and how many will."""
 
 ROUNDS = 50
 """How often a publication is planned anew because another command wrote to the registry meanwhile."""
@@ -81,7 +76,8 @@ def preview(
     contract = project.draft(locked=locked)
     known = _known(database, project)
     found = plan(contract, known or _nothing(), release, project.digests)
-    remarks = _refuse(database, project, found.create) + _of_trials(project, known, target)
+    remarks = check_obstacles(database, project, found.create)
+    remarks += _of_trials(project, known, target)
     return found._replace(remarks=remarks), contract
 
 
@@ -116,13 +112,14 @@ def publish(
     contract = project.draft(locked=locked)
     first: Plan | None = None
     looked = False
+    exposed: tuple[tuple[str, Note], ...] = ()
     known = _known(database, project)
     if known is None:
         # Nothing of ours is there yet, and what would be refused later must not leave a registry behind.
         first = plan(contract, _nothing(), release, project.digests)
         # Another publication may have come before this one just now: then it is read below.
         with contextlib.suppress(StalePlanError):
-            first = first._replace(remarks=_refuse(database, project, first.create))
+            first = first._replace(remarks=check_obstacles(database, project, first.create))
             looked = True
         database.install()
         trials = target in project.config.trials
@@ -133,14 +130,17 @@ def publish(
         found = plan(contract, known, release, project.digests)
         try:
             if first is None or not looked or known.generation:
-                remarks = _refuse(database, project, found.create)
+                remarks = check_obstacles(database, project, found.create)
                 remarks += _of_trials(project, known, target)
                 first = first or found._replace(remarks=remarks)
+            if found.create and not exposed:
+                exposed = tuple(exposure.remarks(database, project))
             _execute(project, database, known, found, contract, progress)
         except StalePlanError:
             first = first or found
             known = None
             continue
+        first = first._replace(remarks=(*first.remarks, *exposed))
         return Published(first, contract, time.monotonic() - started)
     raise DatabaseError(
         f"other commands kept writing to the registry: gave up after {ROUNDS} attempts",
@@ -190,7 +190,7 @@ def _execute(
     project.keep_lock()
     if found.create:
         recorded = found.number is not None
-        done += _create(
+        done += create_checked(
             project, database, known, found.create, found.release, progress, recorded=recorded
         )
     if found.number is not None:
@@ -203,144 +203,22 @@ def _execute(
             }
             for m in contract.members.values()
         ]
-        spared = sparing(database, known, found.spared, found.release)
+        spared = sparing(known, found.spared, found.release)
         unit = writing.release(known, found, contract, there, spared)
         for _ in database.run(known.project_id, done, [unit]):
             pass
 
 
-def sparing(
-    database: Database, known: Known, ids: Iterable[int], release: str | None = None
-) -> list[Call]:
+def sparing(known: Known, ids: Iterable[int], release: str | None = None) -> list[Call]:
     """Return the steps that take condemned versions back, giving those in quarantine what was taken from them.
 
     Args:
-        database: where.
-        known: one read of its registry.
+        known: one read of the registry.
         ids: which versions.
         release: which release needs them; the audit trail is told of it.
     """
     versions = [known.by_id[version_id] for version_id in ids]
-    closed = [version.id for version in versions if version.quarantined_at is not None]
-    rows = database.read(Call("definitions", {"ids": closed}))[0] if closed else []
-    steps = writing.spare(versions, {row[0]: row[2] for row in rows})
+    steps = writing.spare(versions)
     if versions and release is not None:
         steps.append(writing.spared_for(known.project_id, versions, release))
     return steps
-
-
-def create(
-    project: Project,
-    database: Database,
-    known: Known,
-    steps: Iterable[Create],
-    release: str | None = None,
-    progress: Progress | None = None,
-) -> int:
-    """Create versions, dependencies first, for a release if for one; return how many generations that took.
-
-    Raises:
-        StalePlanError: somebody else wrote to the registry; plan anew.
-        DdlError: the server refused a definition; the message names file and line.
-    """
-    steps = tuple(steps)
-    _refuse(database, project, steps)
-    return _create(project, database, known, steps, release, progress)
-
-
-def _create(
-    project: Project,
-    database: Database,
-    known: Known,
-    steps: tuple[Create, ...],
-    release: str | None,
-    progress: Progress | None,
-    *,
-    recorded: bool = False,
-) -> int:
-    """See `create`. ``recorded``: the release is recorded next, by a commit that makes all of these last too."""
-    prepared = Prepared(project, database, known, steps)
-    done, total = 0, len(steps)
-
-    def tell(versions: int) -> None:
-        nonlocal done
-        done += versions
-        if progress:
-            progress(min(done, total), total)
-
-    def explain(error: DdlError, subjects: list[Subject]) -> DdlError:
-        return _explained(error, subjects, project)
-
-    committed = 0
-    if (
-        recorded
-        and isinstance(database, Laned)
-        and (division := lanes.divide(steps))
-        and (other := database.beside())
-    ):
-        with contextlib.closing(other):
-            together = lanes.Publication((database, other), known, prepared, release, tell, explain)
-            committed = together.create(division.waves)
-        steps = division.rest
-    subjects: list[Subject] = []
-    units = writing.creation(
-        known.project_id, prepared.versions(steps), subjects, release, lightly=recorded
-    )
-    try:
-        for _ in database.run(known.project_id, known.generation + committed, units):
-            committed += 1
-            tell(writing.BATCH_OBJECTS)
-    except DdlError as error:
-        first = explain(error, subjects)
-        versions = prepared.versions(steps)
-        name = project.config.name
-        found = survey.others(database, name, versions, error, subjects, explain)
-        raise first.with_others(found) from None
-    return committed
-
-
-def _refuse(
-    database: Database, project: Project, steps: tuple[Create, ...]
-) -> tuple[tuple[str, Note], ...]:
-    rules = [
-        granted(project.config, s.member.label, s.kind) for s in steps if s.member and not s.known
-    ]
-    roles = {role for rule in rules for role, *_ in rule or () if role is not None}
-    return obstacles.refuse(database, project, steps, sorted(roles))
-
-
-def _explained(error: DdlError, subjects: list[Subject], project: Project) -> DdlError:
-    """Turn a server's refusal of a rewritten text into one that names the source's file and line."""
-    version, index = subjects[error.step.subject]
-    place, line = version.source_path, _line(error, version, index, project)
-    hint = "correct the source, then run the same command again"
-    if line is None:
-        hint = "what it refers to may be gone or changed: bring that back, then run the same command again"
-    else:
-        rendered = " (of the rendered text)" if place.endswith(TEMPLATE) else ""
-        place += f":{line}{rendered}"
-    after = " (in what follows the definition)" if version.definition[index][1] == AFTER else ""
-    message = f"{place}: {version.physical}{after}: {error.message}"
-    if error.detail:
-        message += f" ({error.detail})"
-    return DdlError(
-        message, step=error.step, unit=error.unit, position=error.position,
-        hint=error.hint or hint, sqlstate=error.sqlstate,
-    )  # fmt: skip
-
-
-def _line(error: DdlError, version: NewVersion, index: int, project: Project) -> int | None:
-    """Return the line of the source that was refused; None where the text came from the registry."""
-    try:
-        sources = project.sources
-    except UsageError:  # a restore needs no sources, so they may be in any state
-        return None
-    name = next((n for n, s in sources.by_name.items() if s.label == version.label), None)
-    if name is None:
-        return None
-    source, _ = sources.text(name)
-    numbers = numbers_of(project, sources.by_name[name], version.number, version.requires)
-    statements = sources.statements(name, numbers)
-    if index >= len(statements) or statements[index].text != version.definition[index][0]:
-        return None
-    return LineIndex(source).line(statements[index].locate(error.position or 0))

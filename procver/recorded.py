@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from procver.errors import FindingsError
-from procver.resolver import ask
+from procver.resolver import ask, equals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +45,8 @@ def held(connection: Any, mark: str, release: str, project: str | None) -> list[
         UsageError: the database has no registry.
         DatabaseError: the database refused the query.
     """
-    rows = ask(connection, f"SELECT * FROM {VIEW} WHERE release = {mark}", release, VIEW)
+    query = f"SELECT * FROM {VIEW} WHERE release {equals(connection)} {mark}"
+    rows = ask(connection, query, release, VIEW)
     return [row for row in rows if project in (None, row[0])]
 
 
@@ -99,7 +100,7 @@ class Claim(NamedTuple):
         """
         project = self.project or None
         if by_digest:
-            query = f"SELECT DISTINCT project, digest FROM {VIEW} WHERE release = {mark}"
+            query = f"SELECT DISTINCT project, digest FROM {VIEW} WHERE release {equals(connection)} {mark}"
             found = ask(connection, query, self.release, VIEW)
             if self.digest in [row[1] for row in found if project in (None, row[0])]:
                 return

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Any, NamedTuple
 
+from procver.creation import create
 from procver.dialects import Call, Database, DdlError, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError, UsageError
 from procver.evidence import dependents
@@ -23,7 +24,7 @@ from procver.known import (
 from procver.marking import Policy, drop_order
 from procver.plan import restoration
 from procver.project.workspace import Project
-from procver.publish import ROUNDS, create, sparing
+from procver.publish import ROUNDS, sparing
 from procver.registry import writing
 from procver.registry.actions import Action
 from procver.registry.reading import read
@@ -147,7 +148,7 @@ def activate(
                 Call("activate", about),
                 *([Call("place_instance", about)] if instance else []),
                 *([Call("point_channel", about)] if channel else []),
-                *sparing(database, known, spared, name),
+                *sparing(known, spared, name),
                 writing.log(known.project_id, "activate", name, {"instance": instance})
                 if channel is None
                 else writing.log(known.project_id, "channel", name, {"channel": channel}),
@@ -267,7 +268,7 @@ def _told(
     if release is not None:
         about["release"] = release
     for _, _, _, _, subject, detail, _ in database.read(Call("events", about))[0]:
-        yield subject, detail or {}
+        yield subject, detail if isinstance(detail, dict) else {}
 
 
 def check_channel(name: str) -> None:
@@ -348,7 +349,9 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
         known = known_of(project, database)
         if name is not None and known.release(name) is None:
             for _, detail in _told(project, database, "discard", name):
-                return Changed(name, "discarded", freed=tuple(sorted(detail["versions"])))
+                freed = detail.get("versions")
+                names = freed if isinstance(freed, list) else []
+                return Changed(name, "discarded", freed=tuple(sorted(map(str, names))))
         release = None if name is None else find_release(known, name)
         if release and known.is_live(release, project.config.gc.idle):
             raise ConflictError(

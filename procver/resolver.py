@@ -307,20 +307,23 @@ class _Known(dict[str, str]):
 
 _VERIFY = {
     "postgresql": """
-SELECT w.at, NULL FROM json_to_recordset({}::json)
-    AS w(at int, kind text, physical text, schema text, leaf text)
+SELECT w.at, NULL FROM pg_catalog.json_to_recordset({}::pg_catalog.json)
+    AS w(at pg_catalog.int4, kind pg_catalog.text, physical pg_catalog.text, schema pg_catalog.text, leaf pg_catalog.text)
 WHERE NOT EXISTS (
-    SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname = w.schema AND p.proname = w.leaf
-    AND w.kind = CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END)
+    SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+    WHERE n.nspname OPERATOR(pg_catalog.=) w.schema AND p.proname OPERATOR(pg_catalog.=) w.leaf
+    AND w.kind OPERATOR(pg_catalog.=)
+        CASE WHEN p.prokind OPERATOR(pg_catalog.=) 'p' THEN 'procedure' ELSE 'function' END)
 AND NOT EXISTS (
-    SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = w.schema AND c.relname = w.leaf
-    AND w.kind = CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized_view' END)
+    SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+    WHERE n.nspname OPERATOR(pg_catalog.=) w.schema AND c.relname OPERATOR(pg_catalog.=) w.leaf
+    AND w.kind OPERATOR(pg_catalog.=) CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'v' THEN 'view'
+                                           WHEN c.relkind OPERATOR(pg_catalog.=) 'm' THEN 'materialized_view' END)
 UNION ALL
-SELECT -1, (SELECT 'digest' FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'digest')
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = 'procver' AND c.relname = 'mapping'
+SELECT -1, (SELECT 'digest' FROM pg_catalog.pg_attribute a
+            WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) 'digest')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE n.nspname OPERATOR(pg_catalog.=) 'procver' AND c.relname OPERATOR(pg_catalog.=) 'mapping'
 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
 """,
     "mssql": """
@@ -353,6 +356,28 @@ def _parts(physical: str) -> tuple[str, str]:
 
 def _plain(part: str) -> str:
     return part[1:-1].replace('""', '"') if part.startswith('"') else part
+
+
+_MSSQL_DRIVERS = ("pymssql", "pytds", "ctds", "mssql_python")
+
+
+def dialect_of(connection: Any) -> str:
+    """Return the dialect that a connection speaks, by its driver."""
+    # SQLAlchemy keeps the driver's connection in its own.
+    connection = getattr(connection, "driver_connection", None) or connection
+    driver = type(connection).__module__.partition(".")[0]
+    if driver == "pyodbc":
+        return "mssql" if "SQL Server" in str(connection.getinfo(17)) else "postgresql"
+    return "mssql" if driver in _MSSQL_DRIVERS else "postgresql"
+
+
+def equals(connection: Any) -> str:
+    """Return the operator that compares two texts, whatever the connection's search_path holds."""
+    try:
+        dialect = dialect_of(connection)
+    except Exception:  # it is closed, and the query itself will say so
+        return "="
+    return "=" if dialect == "mssql" else "OPERATOR(pg_catalog.=)"
 
 
 def mark_of(connection: Any, otherwise: str = "%s") -> str:

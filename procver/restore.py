@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any, NamedTuple
 
+from procver.creation import create
 from procver.dialects import Database
 from procver.errors import DatabaseError, StalePlanError, UsageError
 from procver.evidence import evidence_against
@@ -12,7 +13,7 @@ from procver.known import Known, KnownVersion
 from procver.marking import Marks, mark
 from procver.plan import restoration
 from procver.project.workspace import Project
-from procver.publish import ROUNDS, create, sparing
+from procver.publish import ROUNDS, sparing
 from procver.registry import writing
 from procver.releases import known_of, policy_of
 
@@ -124,7 +125,7 @@ def restore(project: Project, database: Database, text: str) -> tuple[str, ...]:
         try:
             done = create(project, database, known, steps) if steps else 0
             if closed:
-                lifted = sparing(database, known, [v.id for v in closed])
+                lifted = sparing(known, [v.id for v in closed])
                 because = {v.physical: ["restored"] for v in closed}
                 unit = writing.spared(known.project_id, lifted, because)
                 for _ in database.run(known.project_id, known.generation + done, [unit]):

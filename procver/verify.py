@@ -111,6 +111,12 @@ def _grants(
     releases: tuple[str, ...],
 ) -> list[Finding]:
     findings: list[Finding] = []
+    if given is None and now is not None:
+        message = (
+            "what was granted on it is not known: somebody changed procver.version by hand;"
+            " bring that row back from a backup of the database"
+        )
+        return [Finding("grants-unknown", version.physical, message, releases)]
     was, has = _flat(given), _flat(now)
     if _owners(given) != _owners(now):
         message = f"its owner is {', '.join(_owners(now))}, it was {', '.join(_owners(given))}"

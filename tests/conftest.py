@@ -15,7 +15,7 @@ from typing import IO
 import psycopg
 import pytest
 
-from tests.servers import Server, embedded_server, installed_server, running_server
+from tests.servers import Server, create_database, embedded_server, installed_server, running_server
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Run in the background of a script: the commands under test would inherit that and never hear of Ctrl-C.
@@ -50,7 +50,7 @@ def url(server: Server) -> Iterator[str]:
     """The URL of a new, empty database, dropped after the test."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        create_database(connection, name)
     yield server.url(name)
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -10,7 +10,10 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
 
 from procver.dialects import embedded
 
@@ -101,3 +104,30 @@ def _run(*words: object, user: str | None) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, close_fds=True, cwd="/",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+SETTINGS = {
+    "DateStyle": "German, DMY", "IntervalStyle": "sql_standard", "TimeZone": "Asia/Kathmandu",
+    "standard_conforming_strings": "off", "escape_string_warning": "off",
+    "backslash_quote": "on", "quote_all_identifiers": "on", "extra_float_digits": "-10",
+    "bytea_output": "escape", "xmloption": "document", "array_nulls": "off",
+    "transform_null_equals": "on", "check_function_bodies": "off", "row_security": "off",
+    "default_transaction_isolation": "serializable", "client_encoding": "LATIN1",
+    "search_path": "nowhere", "client_min_messages": "error", "lc_monetary": "C",
+}  # fmt: skip
+"""Every setting that may change what a statement means, unlike the server's own."""
+
+VARIABLE = "PROCVER_TEST_DATABASE"
+
+
+def create_database(connection: psycopg.Connection[Any], name: str) -> None:
+    """Create a database for a test.
+
+    PROCVER_TEST_DATABASE chooses its sort: ``settings`` (all of `SETTINGS`) or ``sql_ascii``.
+    """
+    sort = os.environ.get(VARIABLE, "")
+    assert sort in ("", "settings", "sql_ascii"), f"{VARIABLE} is {sort!r}"
+    more = " TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'" if sort == "sql_ascii" else ""
+    connection.execute(f"CREATE DATABASE {name}{more}".encode())
+    for setting, value in SETTINGS.items() if sort == "settings" else ():
+        connection.execute(f"ALTER DATABASE {name} SET {setting} = '{value}'".encode())

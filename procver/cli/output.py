@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
+from procver.creation import Progress
 from procver.errors import ProcverError, SourceError
-from procver.publish import Progress
 
 _CONTROL = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Colours, which are kept, and what else could move a terminal's cursor or change its state."""

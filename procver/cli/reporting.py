@@ -70,11 +70,15 @@ def log_command(
 
 def _line(event: audit.Event) -> str:
     who = event.actor if event.client is None else f"{event.actor} from {event.client}"
-    what = click.style(event.action.ljust(10), fg=_COLOURS.get(event.action))
+    what = click.style(_plain(event.action).ljust(10), fg=_COLOURS.get(event.action))
     words = "; ".join(_words(event))
-    return (
-        f"{_short(event.at)}  {what}  {event.subject or '-'}{': ' if words else ''}{words}  ({who})"
-    )
+    said = f"{event.subject or '-'}{': ' if words else ''}{words}  ({who})"
+    return f"{_short(event.at)}  {what}  {_plain(said)}"
+
+
+def _plain(text: str) -> str:
+    """Return a text without what a terminal would obey: a role that only collects may write it."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 _COLOURS = {"drop": "red", "discard": "red", "condemn": "yellow", "quarantine": "yellow"}
@@ -95,15 +99,15 @@ def _words(event: audit.Event) -> Iterator[str]:
         value = detail[key]
         if value is None or value == [] or value == "":
             continue
-        if key == "versions":
+        if key == "versions" and isinstance(value, list):
             names = [name for name in value if name != event.subject]
             more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
             if names:
-                yield ", ".join(names[:_NAMES]) + more
+                yield ", ".join(map(str, names[:_NAMES])) + more
         elif key in ("why", "evidence"):
             yield str(value)
-        elif key == "because":
-            yield next(iter(value.values()))[0]
+        elif key == "because" and _reasons(value):
+            yield _reasons(value)[0]
         elif key == "instance":
             yield f"on {value}"
         else:
@@ -111,6 +115,13 @@ def _words(event: audit.Event) -> Iterator[str]:
                 value if isinstance(value, (str, int)) else json.dumps(value, ensure_ascii=False)
             )
             yield f"{key.replace('_', ' ')} {shown}"
+
+
+def _reasons(because: object) -> list[str]:
+    """Return the first version's reasons."""
+    values = because.values() if isinstance(because, dict) else ()
+    first = next(iter(values), None)
+    return [str(reason) for reason in first] if isinstance(first, list) else []
 
 
 def _short(value: datetime) -> str:

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -129,7 +129,7 @@ def set_up(target: str | None, keep: Path | None) -> Iterator[Stage]:
     """
     root = _directory(keep)
     url, stage, finished = target, None, False
-    with _ended_by_signals():
+    with _ended_by_signals(), nullcontext() if target else embedded.alone():
         try:
             url = target or embedded.start(root)
             stage = Stage(root, url, kept=keep is not None, own=target is None)

@@ -25,10 +25,18 @@ MOMENT = 0.2
 
 
 class Call(NamedTuple):
-    """A named statement of the registry with its one argument, any JSON-able value."""
+    """A named statement of the registry with its one argument, any JSON-able value.
+
+    Attributes:
+        query: its name.
+        argument: what it takes.
+        subjects: for an argument that is a list, an index of the caller's for each item: a refusal
+            then names the item, as that of a `Ddl` does.
+    """
 
     query: str
     argument: Any = None
+    subjects: tuple[int, ...] = ()
 
 
 class Ddl(NamedTuple):
@@ -110,8 +118,12 @@ class DdlError(DatabaseError):
         """Return this error, which now stands for ``others`` too."""
         self.others = tuple(others)
         if others:
-            more = "1 more definition" if len(others) == 1 else f"{len(others)} more definitions"
-            lines = [str(self), f"{more} would be refused:", *(f"  {other}" for other in others)]
+            more = (
+                "1 more definition was"
+                if len(others) == 1
+                else f"{len(others)} more definitions were"
+            )
+            lines = [str(self), f"{more} rejected:", *(f"  {other}" for other in others)]
             self.message = "\n".join(lines)
             self.args = (self.message,)
         return self
@@ -120,6 +132,11 @@ class DdlError(DatabaseError):
     def refused(self) -> bool:
         """Whether a right was lacking, whatever depends on what."""
         return self.sqlstate in _LACKING
+
+    @property
+    def general(self) -> bool:
+        """Whether the next definition would very likely fail alike: a missing right, or a lock."""
+        return self.refused or self.busy
 
 
 class Database(Protocol):

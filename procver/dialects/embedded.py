@@ -6,9 +6,12 @@ server listens on a Unix socket only (on Windows: on loopback).
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,22 @@ from procver.errors import ConfigError, DatabaseError
 
 DEFAULT_DIRECTORY = ".procver/postgres"
 ATTEMPTS = 4
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hide PGHOST, PGPORT, PGSERVICE and the like: they are about other servers.
+
+    The server's programs and libpq read them from the environment of the process, and no argument
+    overrules PGSERVICE.
+    """
+    hidden = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def start(root: Path, directory: str = "") -> str:
@@ -41,8 +60,8 @@ def start(root: Path, directory: str = "") -> str:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             # No clean-up at exit: the next command, or psql, finds the server running.
-            server = library.get_server(data, cleanup_mode=None)
-            return str(server.get_uri())
+            with alone():
+                return str(library.get_server(data, cleanup_mode=None).get_uri())
         except (AssertionError, subprocess.SubprocessError, OSError, RuntimeError) as error:
             # Another process is just starting or stopping it, or the machine was slow.
             library.postgres_server.PostgresServer._instances.pop(data, None)

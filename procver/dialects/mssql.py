@@ -88,7 +88,7 @@ class MssqlDatabase:
                 return False
             self._send(f"SET XACT_ABORT ON; SET LOCK_TIMEOUT 60000; {_ON} BEGIN TRANSACTION")
             self._send(
-                "SET NOCOUNT ON; DECLARE @got int; EXEC @got = sp_getapplock @Resource = N'procver',"
+                "SET NOCOUNT ON; DECLARE @got int; EXEC @got = sys.sp_getapplock @Resource = N'procver',"
                 " @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 60000;"
                 " IF @got < 0 THROW 51002, N'another procver command is setting up the registry', 1"
             )
@@ -313,7 +313,7 @@ class MssqlDatabase:
             if alive[0] == 0 or alive[1] != 1:
                 self._send("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; BEGIN TRANSACTION")
             probe = (
-                "DECLARE @a nvarchar(max) = ?; SET NOCOUNT ON; BEGIN TRY EXEC sp_executesql @a; END TRY"
+                "DECLARE @a nvarchar(max) = ?; SET NOCOUNT ON; BEGIN TRY EXEC sys.sp_executesql @a; END TRY"
                 " BEGIN CATCH SELECT ERROR_NUMBER(), ERROR_LINE(); END CATCH"
             )
             rows = self._rows(probe, step.sql)

@@ -15,6 +15,15 @@ OLDEST_SERVER = 14
 OLDEST_LEVEL = 130
 """The lowest compatibility level of a database that knows OPENJSON."""
 
+SETTINGS = (
+    "SET QUOTED_IDENTIFIER, ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ANSI_NULL_DFLT_ON, ARITHABORT,"
+    " CONCAT_NULL_YIELDS_NULL, NOCOUNT ON; SET NUMERIC_ROUNDABORT, IMPLICIT_TRANSACTIONS,"
+    " CURSOR_CLOSE_ON_COMMIT OFF; SET ROWCOUNT 0; SET TEXTSIZE 2147483647; SET LANGUAGE us_english;"
+    " SET DATEFORMAT mdy; SET DATEFIRST 7; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+)
+"""The session's settings, whatever the server, database, login and driver set: a definition means
+the same everywhere. They are those of Microsoft's drivers, and what indexed views require."""
+
 _CLOUD = {5, 6, 8, 9, 11, 12}
 """Editions (SERVERPROPERTY('EngineEdition')) that are always current, whatever version they name."""
 
@@ -41,13 +50,16 @@ class Server(NamedTuple):
 
 
 def recognised(connection: pyodbc.Connection) -> Server:
-    """Return what is at the other end of a connection.
+    """Pin the settings of a connection; return what is at its other end.
 
     Raises:
         ConfigError: the database is set to be too old.
         DatabaseError: the server is too old.
     """
-    row = connection.execute("SELECT CAST(SERVERPROPERTY('Babelfish') AS int)").fetchone()
+    cursor = connection.execute(f"{SETTINGS} SELECT CAST(SERVERPROPERTY('Babelfish') AS int)")
+    while cursor.description is None and cursor.nextset():  # Babelfish answers SET too
+        pass
+    row = cursor.fetchone()
     if row is not None and row[0] == 1:
         return Server(True)
     row = connection.execute(

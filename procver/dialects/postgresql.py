@@ -13,7 +13,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +39,21 @@ QUEUE_TIMEOUT = 60.0
 
 GROUP = 16
 """DDL statements sent as one: a message, its parsing and its answer cost as much as a small function."""
+
+PINNED = "SET LOCAL search_path = pg_catalog, pg_temp"
+"""Statements of ours find nothing that other roles may have created."""
+
+_READING = (
+    b"SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
+    b" pg_catalog.set_config('row_security', 'off', true)"
+)
+# What runs as definitions do: under the project's search_path, as the definitions before it left it.
+_BESIDE_DEFINITIONS = ("defer_checks", "check_bodies")
+_TO_DEFINITIONS = b"SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('procver.search_path'), true)"
+_FROM_DEFINITIONS = (
+    b"SELECT pg_catalog.set_config('procver.search_path', pg_catalog.current_setting('search_path'), true),"
+    b" pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+)
 
 _STALE = "PV001"
 _BUSY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
@@ -113,18 +128,23 @@ class PostgresqlDatabase:
                 if not create and level == 0:
                     return False
             with self._connection.transaction(), self._connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext('procver'))")
+                cursor.execute(PINNED)
+                cursor.execute(
+                    "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('procver'))"
+                )
                 level = self._level()
                 if level == 0 and not create:
                     return False
                 if level == 0:
                     # One that is there needs no right on the database: `procver init --roles`.
-                    if not cursor.execute("SELECT to_regnamespace('procver')").fetchone()[0]:  # type: ignore[index]
+                    if not cursor.execute(
+                        "SELECT pg_catalog.to_regnamespace('procver')"
+                    ).fetchone()[0]:  # type: ignore[index]
                         cursor.execute("CREATE SCHEMA procver")
                     cursor.execute(
-                        "CREATE TABLE procver.upgrade (number int PRIMARY KEY, name text NOT NULL,"
-                        " applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
-                        " applied_by text NOT NULL DEFAULT session_user)"
+                        "CREATE TABLE procver.upgrade (number int PRIMARY KEY, name pg_catalog.text NOT NULL,"
+                        " applied_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),"
+                        " applied_by pg_catalog.text NOT NULL DEFAULT session_user)"
                     )
                 for step in steps:
                     if step.number > level:
@@ -140,20 +160,22 @@ class PostgresqlDatabase:
     def _level(self) -> int:
         newest = registry.upgrades(self.dialect)[-1].number
         row = self._connection.execute(
-            "SELECT coalesce(bool_or(c.relname = 'upgrade'), false), count(*) > 0"
-            " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE n.nspname = 'procver'"
+            "SELECT pg_catalog.bool_or(c.relname OPERATOR(pg_catalog.=) 'upgrade')"
+            " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+            " ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
+            " WHERE n.nspname OPERATOR(pg_catalog.=) 'procver'"
         ).fetchone()
         assert row is not None
-        there, occupied = row
-        if not there:
-            if occupied:
+        if not row[0]:
+            if row[0] is not None:
                 raise ConflictError(
                     "the schema procver exists in this database, and procver did not make it",
                     hint="rename that schema: procver keeps its registry in a schema of this name",
                 )
             return 0
-        found = self._connection.execute("SELECT max(number) FROM procver.upgrade").fetchone()
+        found = self._connection.execute(
+            "SELECT pg_catalog.max(number) FROM procver.upgrade"
+        ).fetchone()
         level = int(found[0] or 0) if found else 0
         if level > newest:
             raise ConflictError(
@@ -167,40 +189,47 @@ class PostgresqlDatabase:
 
     def read(self, *calls: Call) -> list[list[Row]]:
         """See `Database.read`."""
-        connection = self._connection
-        cursors = []
         try:
-            with connection.pipeline():
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                # What the catalog says is then qualified, and means the same in the transaction that uses it.
-                connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
-                for call in calls:
-                    cursor = psycopg.RawCursor(connection)
-                    cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))
-                    cursors.append(cursor)
-                connection.execute("COMMIT")
-            return [cursor.fetchall() for cursor in cursors]
+            return self._answers("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", calls)
         except psycopg.Error as error:
-            self._rollback()
             raise _translated(error, "the registry cannot be read") from None
 
     def note(self, call: Call) -> list[Row]:
         """See `Database.note`."""
         try:
-            cursor = psycopg.RawCursor(self._connection)
-            cursor.execute(self._queries[call.query], (json.dumps(call.argument),))
-            return cursor.fetchall() if cursor.description else []
+            return self._answers("BEGIN ISOLATION LEVEL READ COMMITTED", (call,))[0]
         except psycopg.Error as error:
             raise _translated(error, f"the registry's {call.query!r} failed") from None
 
     def enter(self, project: str, default_schema: str, *, trials: bool = False) -> None:
         """See `Database.enter`."""
-        about = {"project": project, "default_schema": default_schema, "trials": trials}
-        argument = json.dumps(about)
+        argument = {"project": project, "default_schema": default_schema, "trials": trials}
         try:
-            psycopg.RawCursor(self._connection).execute(self._queries["enter_project"], (argument,))
+            self._answers(
+                "BEGIN ISOLATION LEVEL READ COMMITTED", (Call("enter_project", argument),)
+            )
         except psycopg.Error as error:
             raise _translated(error, "the project cannot be entered into the registry") from None
+
+    def _answers(self, begin: str, calls: Iterable[Call]) -> list[list[Row]]:
+        """Return the rows of each call, in a transaction of their own."""
+        connection = self._connection
+        cursors = []
+        try:
+            with connection.pipeline():
+                connection.execute(begin.encode())
+                # What the catalog says is then qualified, and means the same in the transaction that uses it; and a
+                # policy that hides rows must not look like an empty registry.
+                connection.execute(_READING)
+                for call in calls:
+                    cursor = psycopg.RawCursor(connection)
+                    cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))
+                    cursors.append(cursor)
+                connection.execute("COMMIT")
+            return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        except psycopg.Error:
+            self._rollback()
+            raise
 
     def run(
         self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = PATIENCE
@@ -292,9 +321,14 @@ class PostgresqlDatabase:
                 for index, unit in enumerate(chain(tuple(window), fresh())):
                     # Each statement must see what others committed while it waited for a lock.
                     send(b"BEGIN ISOLATION LEVEL READ COMMITTED")
+                    send(PINNED.encode())
+                    defining = False
                     first_of_all = hold(done + index, unit.patient)
                     for steps in _grouped(chain((first_of_all,), unit.steps), group):
                         first = steps[0]
+                        if defining is not _is_definition(first):
+                            defining = not defining
+                            send(_TO_DEFINITIONS if defining else _FROM_DEFINITIONS)
                         if isinstance(first, Call):
                             send(self._queries[first.query], steps, first.argument)
                         elif len(steps) == 1:
@@ -359,13 +393,16 @@ class _RefusedError(Exception):
     def grouped(self) -> bool:
         """Whether it cannot be told which step was refused."""
         answered = self.error.sqlstate is not None and self.error.sqlstate not in _BUSY
-        return answered and len(self.steps) > 1
+        items = sum(len(s.subjects) if isinstance(s, Call) else 1 for s in self.steps)
+        return answered and items > 1
 
     def translated(self, unit: int) -> DatabaseError:
         """Return the error to raise for the unit with this index."""
         error, step = self.error, self.steps[0] if self.steps else None
+        if isinstance(step, Call) and step.subjects:
+            step = Ddl("", step.subjects[0])
         if isinstance(step, Ddl) and error.sqlstate and error.diag.message_primary:
-            at = error.diag.statement_position
+            at = error.diag.statement_position if step.sql else None
             return DdlError(
                 error.diag.message_primary,
                 step=step,
@@ -380,8 +417,16 @@ class _RefusedError(Exception):
         return _translated(error, f"{what} failed")
 
 
+def _is_definition(step: Call | Ddl) -> bool:
+    """Return whether a step runs under the project's search_path."""
+    return isinstance(step, Ddl) or step.query in _BESIDE_DEFINITIONS
+
+
 def _grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Ddl, ...]]:
-    """Yield each call alone, and neighbouring DDL together, up to ``size``."""
+    """Yield each call alone, and neighbouring DDL together, up to ``size``.
+
+    With a size of 1, a call for several subjects is one for each.
+    """
     group: list[Call | Ddl] = []
     for step in steps:
         if isinstance(step, Ddl):
@@ -392,7 +437,11 @@ def _grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Dd
             yield tuple(group)
             group = []
         if isinstance(step, Call):
-            yield (step,)
+            if size > 1 or len(step.subjects) < 2:
+                yield (step,)
+                continue
+            for item, subject in zip(step.argument, step.subjects, strict=True):
+                yield (Call(step.query, [item], (subject,)),)
     if group:
         yield tuple(group)
 
@@ -406,14 +455,17 @@ def open_database(
         ConfigError: the URL cannot be read, or the embedded server is not installed.
         DatabaseError: the server could not be reached, refused the login or is too old.
     """
+    environment: Callable[[], AbstractContextManager[None]] = nullcontext
     if url.startswith("embedded:"):
-        from procver.dialects.embedded import start
+        from procver.dialects import embedded
 
-        url = start(root, url.removeprefix("embedded:"))
+        environment = embedded.alone
+        url = embedded.start(root, url.removeprefix("embedded:"))
     parts: dict[str, Any] = {}
 
     def dial() -> psycopg.Connection[Any]:
-        return psycopg.connect(autocommit=True, prepare_threshold=None, **parts)
+        with environment():
+            return psycopg.connect(autocommit=True, prepare_threshold=None, **parts)
 
     try:
         parts = psycopg.conninfo.conninfo_to_dict(url)
@@ -483,6 +535,11 @@ def _masked(message: str, url: str, parts: Mapping[str, Any]) -> str:
 
 
 def _translated(error: psycopg.Error, doing: str) -> DatabaseError:
+    if error.sqlstate is None and isinstance(error, psycopg.DataError):
+        return DatabaseError(
+            f"{doing}: it holds a value that cannot be read: {error}",
+            hint="somebody changed the registry by hand: correct that value, such as a timestamp of infinity",
+        )
     if error.sqlstate is None or error.diag.message_primary is None:
         return DatabaseError(
             f"{doing}: the connection to the server was lost",

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from procver.dialects import Call, Database
+from procver.errors import DatabaseError
 from procver.known import Known, KnownChannel, KnownInstance, KnownRelease, KnownVersion, Membership
 from procver.objects import Kind, Name
 
 KINDS = {kind.value: kind for kind in Kind}
+
+
+def _pairs(requires: Any, physical: str) -> list[tuple[str, int]]:
+    """Return what a version refers to.
+
+    Raises:
+        DatabaseError: the row was changed by hand.
+    """
+    try:
+        return [(str(label), int(number)) for label, number in requires]
+    except (TypeError, ValueError):
+        raise DatabaseError(
+            f"the registry cannot be read: procver.version.requires of {physical} is not a list of versions",
+            hint="somebody changed procver.version by hand: bring that row back from a backup of the database",
+        ) from None
 
 
 def read(database: Database, project: str) -> Known | None:
@@ -39,7 +57,7 @@ def read(database: Database, project: str) -> Known | None:
             physical, state, since, quarantined, found,
         )  # fmt: skip
         if requires:
-            needs[version_id] = requires
+            needs[version_id] = _pairs(requires, physical)
     # What was forgotten by `release discard` is nobody's need any more.
     requirements = {
         version_id: tuple(

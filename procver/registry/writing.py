@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import count
 from typing import Any, Literal, NamedTuple
 
 from procver.contract import Contract
@@ -99,10 +100,11 @@ class NewVersion(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What a `Ddl` step was for: a version, and which of its statements."""
+    """What a step was for: a version, which of its statements, and in which unit that is."""
 
     version: NewVersion
     statement: int
+    unit: int
 
 
 class Steps:
@@ -137,8 +139,10 @@ def creation(
         lightly: another commit will follow, and make the last one of these last as well.
     """
     source = _Ahead(iter(versions))
-    while source.next is not None:
-        steps = Steps(_batch(project_id, source, subjects, release, lightly))
+    for unit in count():
+        if source.next is None:
+            return
+        steps = Steps(_batch(project_id, source, subjects, unit, release, lightly))
         yield Unit(steps)
         for _ in steps:  # what the taker left
             pass
@@ -166,12 +170,14 @@ def _batch(
     project_id: int,
     source: _Ahead,
     subjects: list[Subject],
+    unit: int,
     release: str | None,
     lightly: bool,
 ) -> Iterator[Call | Ddl]:
     batch: list[NewVersion] = []
     later: list[Ddl] = []
     unchecked: list[dict[str, str]] = []
+    checked_for: list[int] = []
     awaited: set[tuple[str, int]] = set()
     size = 0
     while True:
@@ -182,10 +188,11 @@ def _batch(
             yield Call("defer_checks", {"defer": True})
         if version.deferred:
             unchecked.append(version.target)
+            checked_for.append(len(subjects))
         # What follows the definition comes after the grants were carried over, so that it has the last word.
         for index, (text, role) in enumerate(version.definition):
             size += len(text)
-            subjects.append(Subject(version, index))
+            subjects.append(Subject(version, index, unit))
             step = Ddl(text, len(subjects) - 1, role == SETTING)
             if role == AFTER:
                 later.append(step)
@@ -200,8 +207,8 @@ def _batch(
         end = full or source.next is None or alone or source.alone
         if unchecked and (end or not (source.next and source.next.deferred)):
             yield Call("defer_checks", {"defer": False})
-            yield Call("check_bodies", unchecked)
-            unchecked = []
+            yield Call("check_bodies", unchecked, tuple(checked_for))
+            unchecked, checked_for = [], []
         if end:
             break
     carry = [{"target": v.target, **v.privileges} for v in batch if v.privileges is not None]
@@ -271,19 +278,14 @@ def release(
     )
 
 
-def spare(versions: Sequence[KnownVersion], privileges: Mapping[int, Any]) -> list[Call]:
-    """Return the steps that take versions out of the condemned; those in quarantine get back what was taken.
-
-    Args:
-        versions: what is needed again.
-        privileges: by version id, what those in quarantine had before it.
-    """
+def spare(versions: Sequence[KnownVersion]) -> list[Call]:
+    """Return the steps that take versions out of the condemned; those in quarantine get back what was taken."""
     if not versions:
         return []
     given = [
-        {"target": target_of(version), "given": privileges[version.id], "wholly": True}
+        {"target": target_of(version), "version": version.id, "wholly": True}
         for version in versions
-        if privileges.get(version.id)
+        if version.quarantined_at is not None
     ]
     steps = [Call("spare", {"ids": [version.id for version in versions]})]
     return [*steps, Call("carry", given)] if given else steps
@@ -336,30 +338,23 @@ def condemn(project_id: int, versions: Sequence[KnownVersion]) -> Unit:
     return _each("condemn", project_id, versions, {"ids": [version.id for version in versions]})
 
 
-def quarantine(
-    project_id: int, versions: Sequence[KnownVersion], privileges: Mapping[int, Any]
-) -> Unit:
-    """Return the unit that takes from everybody but their owners what they may do with versions.
+def quarantine(project_id: int, versions: Sequence[KnownVersion]) -> Unit:
+    """Return the unit that takes from everybody but their owners what they may do with condemned versions.
 
-    Args:
-        project_id: the project.
-        versions: condemned ones.
-        privileges: by version id, what is granted now, to be given back by `spare`.
+    The registry keeps what is granted on them now, for `spare` to give back.
     """
-    items = [{"id": version.id, "privileges": privileges.get(version.id)} for version in versions]
     closed = [
         {
             "target": target_of(v),
-            "given": privileges[v.id],
+            "version": v.id,
             "exactly": [],
             "wholly": True,
             "closed": True,
         }
         for v in versions
-        if privileges.get(v.id)
     ]
-    unit = _each("quarantine", project_id, versions, {"items": items})
-    return Unit((*unit.steps, *([Call("carry", closed)] if closed else [])))
+    unit = _each("quarantine", project_id, versions, {"ids": [v.id for v in versions]})
+    return Unit((*unit.steps, Call("carry", closed)))
 
 
 def _each(

@@ -5,7 +5,12 @@
 --     psql "$URL" -v ON_ERROR_STOP=1 --single-transaction -f procver-roles.sql
 --
 -- once before the first publication, and again after it and after every upgrade of procver, when there are tables to grant
--- on. It may be run at any time, and takes nothing away.
+-- on. It may be run at any time, and takes nothing away but what an earlier script gave the collector.
+--
+-- It reads catalogs, and nothing that the publisher owns: whoever runs it would run the publisher's functions with its own rights.
+
+SET search_path = pg_catalog, pg_temp;
+SET standard_conforming_strings = on;
 
 DO $$
 DECLARE
@@ -67,31 +72,49 @@ BEGIN
         RETURN;
     END IF;
 
-    -- A new version belongs to whom the one before it belongs.
-    SELECT string_agg(DISTINCT pg_get_userbyid(o.owner), ', ') INTO item
-    FROM procver.version v
-    CROSS JOIN LATERAL procver.parts(jsonb_build_array(jsonb_build_object('schema', v.schema, 'leaf', v.leaf, 'kind', v.kind))) o
-    WHERE v.state <> 'dropped' AND pg_get_userbyid(o.owner) <> '<publisher>';
-    IF item IS NOT NULL THEN
-        RAISE NOTICE 'there are versions that belong to %: docs/roles.md tells how to hand them over', item;
+    IF to_regprocedure('procver.drop_versions(json)') IS NULL THEN
+        RAISE NOTICE 'the registry is older than this script: run it again after the next procver publish';
+        RETURN;
     END IF;
 
-    -- The collector reads everything, writes what gc writes, and drops through procver.drop_part: versions that are condemned,
-    -- and nothing else.
+    -- The collector reads everything, and writes and drops through functions that check what they are asked for.
     GRANT SELECT ON ALL TABLES IN SCHEMA procver TO <collector>;
-    GRANT UPDATE (generation) ON procver.project TO <collector>;
-    GRANT UPDATE (state, condemned_at, quarantined_at, dropped_at, privileges) ON procver.version TO <collector>;
-    GRANT UPDATE (heard_until) ON procver.release TO <collector>;
-    GRANT DELETE ON procver.instance TO <collector>;
-    GRANT INSERT (project_id, action, subject, detail) ON procver.event TO <collector>;
-    GRANT INSERT (project_id, dropped, condemned, kept), UPDATE ON procver.collection TO <collector>;
-    GRANT EXECUTE ON FUNCTION procver.drop_part, procver.require_silence TO <collector>;
-    GRANT INSERT, UPDATE, DELETE ON procver.usage TO <collector>;
+    REVOKE UPDATE (generation) ON procver.project FROM <collector>;
+    REVOKE UPDATE (state, condemned_at, quarantined_at, dropped_at, privileges) ON procver.version FROM <collector>;
+    REVOKE UPDATE (heard_until) ON procver.release FROM <collector>;
+    REVOKE DELETE ON procver.instance FROM <collector>;
+    REVOKE INSERT (project_id, action, subject, detail) ON procver.event FROM <collector>;
+    REVOKE INSERT (project_id, dropped, condemned, kept), UPDATE ON procver.collection FROM <collector>;
+    REVOKE INSERT, UPDATE, DELETE ON procver.usage FROM <collector>;
+    GRANT EXECUTE ON FUNCTION procver.hold, procver.log, procver.condemn, procver.spare, procver.keep_privileges,
+                              procver.drop_versions, procver.drop_part, procver.require_silence, procver.forget_instances,
+                              procver.note_collection, procver.sample TO <collector>;
 
     -- The app reads its mapping and says that it is alive. What it may call, [grants] in procver.toml or the sources say.
     GRANT SELECT ON procver.mapping, procver.channel_release TO <app>;
     GRANT EXECUTE ON FUNCTION procver.beat TO <app>;
+
+    -- Members of the app's role alone report for the project's instances. To write this into a table of the publisher's must run nothing that
+    -- the publisher made: no trigger, rule, check or index expression, and no type of its own.
+    LOCK TABLE ONLY procver.project IN SHARE ROW EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM pg_class c WHERE c.oid = 'procver.project'::regclass AND (c.relkind <> 'r' OR c.relhasrules))
+       OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = 'procver.project'::regclass AND NOT t.tgisinternal)
+       OR EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = 'procver.project'::regclass AND c.contype = 'c')
+       OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = 'procver.project'::regclass
+                  AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
+       OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                  WHERE a.attrelid = 'procver.project'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+                    AND (a.attgenerated <> '' OR t.typnamespace <> 'pg_catalog'::regnamespace)) THEN
+        RAISE WARNING 'procver.project was changed by hand: let the publisher set app_role in it to %', '<app>';
+    ELSE
+        UPDATE procver.project SET app_role = '<app>' WHERE name = '<project>' AND app_role IS DISTINCT FROM '<app>';
+        IF NOT FOUND AND NOT EXISTS (SELECT FROM procver.project WHERE name = '<project>') THEN
+            RAISE NOTICE 'the project has published nothing yet: run this script again after that';
+        END IF;
+    END IF;
 END $$;
+RESET search_path;
+RESET standard_conforming_strings;
 
 -- The logins, one for each job. What the first creates shall belong to the role, not to the login:
 --     CREATE ROLE deploy LOGIN PASSWORD '...' IN ROLE <publisher>;

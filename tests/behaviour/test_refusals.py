@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from procver import creation
+from procver.registry import writing
 from tests.behaviour.worlds import NOW, World
 from tests.cli.untouched import refused
 
@@ -210,7 +212,7 @@ def test_gc_while_a_release_is_half_rolled_out(world: World) -> None:
     assert world.json("verify")["findings"] == []
 
 
-def test_all_definitions_that_the_server_refuses_are_told_at_once(world: World) -> None:
+def test_every_rejected_definition_is_reported_and_the_valid_ones_are_kept(world: World) -> None:
     world.publish("1")
     world.write(
         bad1="CREATE VIEW app.bad1 AS\nSELECT t.nope1 FROM app.thing t\n",
@@ -218,13 +220,12 @@ def test_all_definitions_that_the_server_refuses_are_told_at_once(world: World) 
         bad3="CREATE VIEW app.bad3 AS SELECT x.nope3 FROM app.good x\n",
         good="CREATE VIEW app.good AS SELECT t.id FROM app.thing t\n",
         over="CREATE VIEW app.over1 AS SELECT b.nope1 FROM app.bad1 b\n",
+        under="CREATE VIEW app.under AS SELECT t.id FROM app.thing t\n",
     )
-    world.run("lock")
-    before = world.look()
     error = world.json("publish", "-r", "2", code=3)["error"]
     assert error["code"] == "ddl"
     lines = error["message"].splitlines()
-    assert "2 more definitions would be refused:" in lines
+    assert "2 more definitions were rejected:" in lines
     for number in (1, 2, 3):
         (line,) = [line for line in lines if f"sql/bad{number}.sql:" in line]
         assert f"app.bad{number}_1" in line
@@ -232,10 +233,43 @@ def test_all_definitions_that_the_server_refuses_are_told_at_once(world: World) 
     assert len(error["others"]) == 2
     assert all(other["message"] and other["hint"] for other in error["others"])
     assert "over1" not in error["message"], "nobody can tell yet"
-    assert world.look() == before
+    assert {"app.good_1", "app.under_1"} <= world.objects()
+    assert [r["name"] for r in world.json("release", "list")["releases"]] == ["1"]
     for number in (1, 3):
         (world.root / f"sql/bad{number}.sql").unlink()
     (world.root / "sql/over.sql").unlink()
-    assert "would be refused" not in world.json("publish", "-r", "2", code=3)["error"]["message"]
+    assert "rejected" not in world.json("publish", "-r", "2", code=3)["error"]["message"]
     (world.root / "sql/bad2.sql").unlink()
-    assert [c["physical"] for c in world.publish("2")["create"]] == ["app.good_1"]
+    found = world.publish("2")
+    assert found["create"] == []
+    assert found["reuse"] == len(world.objects())
+
+
+@pytest.mark.parametrize("bad", [{0}, {39}, {3, 4, 17, 38}, set(range(1, 40)), set(range(40))])
+def test_rejected_definitions_among_many(
+    world: World, monkeypatch: pytest.MonkeyPatch, bad: set[int]
+) -> None:
+    """However they lie in their transactions: units of 8, attempts of 2 at least."""
+    monkeypatch.setattr(writing, "BATCH_OBJECTS", 8)
+    monkeypatch.setattr(creation, "SMALLEST", 2)
+    for at in range(40):
+        column = f"nope{at}" if at in bad else "id"
+        below = f", (SELECT count(*) FROM app.many{at - 1:02}) AS n" if at % 5 else ""
+        text = f"CREATE VIEW app.many{at:02} AS SELECT t.{column} AS a{below} FROM app.thing t\n"
+        world.write(**{f"many{at:02}": text})
+    error = world.json("publish", "-r", "1", code=3)["error"]
+    others = error.get("others", [])
+    message = error["message"]
+    expected = {at for at in bad if not any(b in bad for b in range(at - at % 5, at))}
+    assert len(others) == len(expected) - 1
+    for at in range(40):
+        assert (f"sql/many{at:02}.sql:" in message) == (at in expected), at
+    made = {at for at in range(40) if not any(b in bad for b in range(at - at % 5, at + 1))}
+    assert {f"app.many{at:02}_1" for at in made} == {
+        name for name in world.objects() if "many" in name
+    }
+    for at in bad:
+        text = (world.root / f"sql/many{at:02}.sql").read_text()
+        world.write(**{f"many{at:02}": text.replace(f"nope{at}", "id")})
+    created = {c["name"] for c in world.publish("1")["create"]}
+    assert created == {f"app.many{at:02}" for at in range(40) if at not in made}

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from procver.dialects import Database, connect
+from tests.servers import create_database
 from tests.workshop import TABLES, Workshop
 
 NOW = '[gc]\nkeep_releases = 0\ngrace = "0s"\n'
@@ -388,7 +389,8 @@ class PostgresqlWorld(World):
     def elsewhere(self) -> Iterator[World]:
         name = f"staging_{uuid.uuid4().hex[:12]}"
         url = psycopg.conninfo.conninfo_to_dict(self.url)["dbname"]
-        self.sql(f"CREATE DATABASE {name}")
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            create_database(connection, name)
         try:
             made = PostgresqlWorld(
                 self.root.parent / "staging", self.url.replace(str(url), name), more=NOW

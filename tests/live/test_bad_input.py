@@ -303,3 +303,21 @@ def test_no_embedded_server(workshop: Workshop) -> None:
         workshop, "embedded", "url", code=2, error="usage", says=("no embedded server",),
         hint=("--target embedded:",),
     )  # fmt: skip
+
+
+def test_a_body_that_is_rejected_in_a_cycle(workshop: Workshop) -> None:
+    """Bodies of a cycle are checked when all of it exists: still, the source is named."""
+    workshop.write(
+        even="CREATE FUNCTION app.even(n int) RETURNS bool LANGUAGE sql AS $$ SELECT app.odd(n - 1) $$;",
+        odd="CREATE FUNCTION app.odd(n int) RETURNS bool LANGUAGE sql AS $$ SELECT app.even(nope) $$;",
+        fine="CREATE FUNCTION app.fine() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;",
+    )
+    error = workshop.publish("1", code=3)["error"]
+    assert "sql/odd.sql:1: app.odd_1: column " in error["message"]
+    assert "nope" in error["message"]
+    assert workshop.objects() >= {"app.fine_1", "app.things_1"}
+    assert not {name for name in workshop.objects() if "odd" in name or "even" in name}
+    workshop.write(
+        odd="CREATE FUNCTION app.odd(n int) RETURNS bool LANGUAGE sql AS $$ SELECT app.even(n) $$;"
+    )
+    workshop.publish("1")

@@ -36,9 +36,19 @@ def place() -> Iterator[Path]:
         yield found
 
 
+ELSEWHERE = {
+    "PGHOST": "192.0.2.1", "PGHOSTADDR": "192.0.2.1", "PGPORT": "1", "PGSERVICE": "nowhere",
+    "PGUSER": "nobody", "PGDATABASE": "nothing", "PGOPTIONS": "-c nonsense=1", "PGDATA": "/nowhere",
+    "PGSSLMODE": "verify-full", "PGREQUIREAUTH": "scram-sha-256", "PGCLIENTENCODING": "latin1",
+}  # fmt: skip
+"""The environment of somebody who works with another server."""
+
+
 def start(*words: str, place: Path, **streams: object) -> subprocess.Popen[str]:
     runtime = str(place.parent / "r")
     environ = {**os.environ, "TMPDIR": str(place), "XDG_RUNTIME_DIR": runtime, "COLUMNS": "80"}
+    if "--target" not in words and "-t" not in words:
+        environ |= ELSEWHERE
     environ.pop("NO_COLOR", None)
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams}
     return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
@@ -124,6 +134,15 @@ def test_a_given_database_is_left_as_it_was(place: Path, url: str) -> None:
 
 
 @pytest.mark.slow
+def test_an_embedded_target_is_found_whatever_the_environment_names(place: Path) -> None:
+    run("init", "--name", "hello", place=place)
+    try:
+        run("publish", "--release", "1", place=place)
+        assert json.loads(run("verify", "--json", place=place).stdout)["findings"] == []
+    finally:
+        run("embedded", "stop", place=place)
+
+
 def test_what_is_kept_can_be_played_on(place: Path) -> None:
     kept = place.parent / "kept"
     try:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from procver.dialects import Call, DdlError
+from procver.dialects import Call, DdlError, Unit
 from procver.dialects.mssql import MssqlDatabase
 from procver.errors import ConflictError, DatabaseError, FindingsError, StalePlanError, UsageError
 from procver.evidence import evidence_against
 from procver.known import Known
-from procver.registry import reading, writing
+from procver.registry import reading, upgrades, writing
 from procver.registry.writing import Goner, NewVersion
 from procver.resolver import _VERIFY, Resolver
 from tests.mssql.conftest import Place
@@ -70,7 +70,7 @@ def test_versions_and_what_the_registry_says_of_them(
 
 def test_setting_up_twice_is_setting_up_once(place: Place, database: MssqlDatabase) -> None:
     assert database.install()
-    assert place.sql("SELECT COUNT(*) FROM procver.upgrade") == [(1,)]
+    assert place.sql("SELECT COUNT(*) FROM procver.upgrade") == [(len(upgrades("mssql")),)]
     place.sql("INSERT procver.upgrade (number, name) VALUES (99, 'later')")
     with pytest.raises(ConflictError, match="level 99"):
         database.install(create=False)
@@ -115,14 +115,18 @@ def drop_and_restore(database: MssqlDatabase, known: Read, made: NewVersion) -> 
     found = known()
     target = found.versions[made.label, made.number]
     statements = [s for _, s in database.read(Call("drops", {"ids": [target.id]}))[0]]
-    units = [writing.keep_privileges([target]), writing.drop([Goner(target, statements, "test")])]
-    assert list(database.run(found.project_id, found.generation, units)) == [0, 1]
+    units = [
+        writing.condemn(found.project_id, [target]),
+        writing.keep_privileges([target]),
+        writing.drop([Goner(target, statements, "test")]),
+    ]
+    assert list(database.run(found.project_id, found.generation, units)) == [0, 1, 2]
     found = known()
     assert (found.by_id[target.id].state, found.by_id[target.id].found) == ("dropped", False)
     row = database.read(Call("definitions", {"ids": [target.id]}))[0][0]
     back = made._replace(
         definition=tuple((text, role) for text, role in row[1]),
-        privileges={"given": row[2], "wholly": True},
+        privileges={"version": target.id, "wholly": True},
     )
     publish(database, found, [back])
     assert known().versions[made.label, made.number].id == target.id, "the same, not a new one"
@@ -404,7 +408,8 @@ def test_a_version_in_use_is_not_dropped(
     ) == [(True,)]:
         found = known()
         target = found.versions["dbo.vThings", 1]
-        unit = writing.drop([Goner(target, ["DROP VIEW [dbo].[vThings_1]"], "test")])
+        drop = writing.drop([Goner(target, ["DROP VIEW [dbo].[vThings_1]"], "test")])
+        unit = Unit((*writing.condemn(found.project_id, [target]).steps, *drop.steps))
         with pytest.raises(DdlError) as refused:
             list(database.run(found.project_id, found.generation, [unit]))
         assert refused.value.step.subject == target.id

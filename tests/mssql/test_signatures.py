@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import pytest
 
 from procver.dialects import mssql
+from procver.registry import upgrades
 from tests.mssql.shop import Shop
 
 AGAIN = "CREATE PROC dbo.spAlone AS SELECT 43 AS n\n"
@@ -36,25 +40,38 @@ def test_a_new_version_of_a_signed_procedure_is_reported(shop: Shop) -> None:
 
 
 @pytest.fixture
-def pretended(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """SQL Server's own question, asked of a table that looks like its view, on whatever server this is."""
-    asked = mssql._queries
+def pretended(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """SQL Server's own statements, on tables that look like its views, on whatever server this is."""
+    asked, place = mssql._queries, shop.place
+
+    def pretend(text: str) -> str:
+        for view in ("crypt_properties", "certificates"):
+            text = text.replace(f"sys.{view}", f"dbo.{view}")
+        return text
 
     def queries(flavour: str) -> dict[str, str]:
-        found = asked(flavour)
-        for name in ("signatures", "keep_signatures"):
-            found[name] = asked("sqlserver")[name]
-            for view in ("crypt_properties", "certificates"):
-                found[name] = found[name].replace(f"sys.{view}", f"dbo.{view}")
-        return found
+        of_server = asked("sqlserver")
+        return asked(flavour) | {
+            n: pretend(of_server[n]) for n in ("signatures", "keep_signatures")
+        }
 
-    shop.place.sql(
+    place.sql(
         "CREATE TABLE dbo.crypt_properties (class int, major_id int, thumbprint varbinary(32), crypt_type char(4))"
     )
-    shop.place.sql("CREATE TABLE dbo.certificates (name nvarchar(128), thumbprint varbinary(32))")
-    shop.place.sql("INSERT dbo.certificates (name, thumbprint) VALUES (N'a {b}', 0x01)")
+    place.sql("CREATE TABLE dbo.certificates (name nvarchar(128), thumbprint varbinary(32))")
+    place.sql("INSERT dbo.certificates (name, thumbprint) VALUES (N'a {b}', 0x01)")
+    kept = re.search(
+        r"CREATE PROCEDURE procver\.keep_signatures.*?\nEND;", upgrades("mssql")[1].sql, re.DOTALL
+    )
+    assert kept is not None
+    if not shop.babelfish:
+        place.sql("DROP PROCEDURE procver.keep_signatures")
+    place.sql(pretend(kept[0]))
     monkeypatch.setattr(mssql, "_queries", queries)
-    return shop
+    yield shop
+    place.sql("DROP PROCEDURE procver.keep_signatures")
+    if not shop.babelfish:
+        place.sql(kept[0])
 
 
 def test_what_is_signed_is_told_with_the_statement_that_signs_the_next(pretended: Shop) -> None:

@@ -33,7 +33,7 @@ ROWS = [
     ["obstacles"],
     ["prepared"],
     ["lanes"],
-    ["survey"],
+    ["creation"],
     ["publish"],
     ["evidence"],
     ["releases"],

@@ -19,28 +19,28 @@ from tests.upgrade.conftest import Previous
 FOLLOW = "globals().update(procs=Resolver.follow(opened, 'stable', project='shop'))"
 
 
-def rows(world: World) -> dict[str, set[tuple[Any, ...]]]:
-    """Return the rows of every table of the registry, in the columns of registry 1."""
+def columns(world: World) -> dict[str, str]:
+    """Return the columns of every table of the registry."""
     tables = [*TABLES, *(["lane"] if isinstance(world, PostgresqlWorld) else [])]
-    found = {}
-    for table in tables:
-        added = {"project": ("trials",), "release": ("default_schema",)}.get(table, ())
-        columns = world.sql(
-            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'procver' AND table_name = ?",
-            table,
-        )
-        names = ", ".join(f"{name}" for (name,) in columns if name not in added)
-        names = names.replace(", schema", ', "schema"').replace(", at", ', "at"')
-        found[table] = {tuple(map(repr, row)) for row in world.sql(f"SELECT {names} FROM procver.{table}")}  # fmt: skip
-    return found
+    query = "SELECT column_name FROM information_schema.columns WHERE table_schema = 'procver' AND table_name = ?"
+    quote = '"{}"' if isinstance(world, PostgresqlWorld) else "[{}]"
+    return {t: ", ".join(quote.format(name) for (name,) in world.sql(query, t)) for t in tables}
+
+
+def rows(world: World, tables: dict[str, str]) -> dict[str, set[tuple[str, ...]]]:
+    return {
+        table: {tuple(map(repr, row)) for row in world.sql(f"SELECT {names} FROM procver.{table}")}
+        for table, names in tables.items()
+    }
 
 
 def test_every_row_survives_the_upgrade(lived: World) -> None:
-    before = rows(lived)
+    tables = columns(lived)
+    before = rows(lived, tables)
     assert all(before.values()), "no table is empty"
     lived.run("plan")
     assert lived.sql("SELECT MAX(number) FROM procver.upgrade") == [(2,)]
-    after = rows(lived)
+    after = rows(lived, tables)
     for table, held in before.items():
         assert held <= after[table], table
     assert lived.json("verify")["findings"] == []

@@ -105,9 +105,10 @@ SELECT DISTINCT [schema], leaf, kind FROM procver.parts(@names)
 
 -- name: definitions
 DECLARE @a nvarchar(max) = ?;
-SELECT id, definition AS definition_json, privileges AS privileges_json, kind, [schema], leaf, physical, name, number, source_path, seal
-FROM procver.version
-WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
+SELECT v.id, v.definition AS definition_json, v.privileges AS privileges_json, v.kind, v.[schema], v.leaf, v.physical, v.name, v.number,
+       v.source_path, v.seal, CASE WHEN v.privileges IS NULL OR v.privileges_seal = procver.seal_of(v.project_id, v.number, v.name, v.privileges) THEN 1 ELSE 0 END AS sealed
+FROM procver.version AS v
+WHERE v.id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
 
 -- name: drops
 -- How to drop each version that the catalog still has. The INSTEAD OF triggers that its source made come before a view:
@@ -258,7 +259,7 @@ DECLARE @now datetime2(6) = SYSUTCDATETIME(), @remark nvarchar(2000);
 DECLARE @count TABLE (object_id int NOT NULL PRIMARY KEY, calls bigint NOT NULL, last_at datetime2(6) NOT NULL);
 BEGIN TRY
     INSERT @count
-    EXEC sp_executesql N'
+    EXEC sys.sp_executesql N'
         SELECT s.object_id, SUM(s.execution_count), MAX(s.last_execution_time)
         FROM (SELECT object_id, execution_count, last_execution_time FROM sys.dm_exec_procedure_stats
               WHERE database_id = DB_ID()
@@ -349,7 +350,9 @@ DECLARE @a nvarchar(max) = ?;
 DECLARE @work nvarchar(max) = (
     SELECT [schema], leaf, kind FROM procver.version
     WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')) FOR JSON PATH);
-SELECT id, v.digest, q.digest AS digest_now, v.privileges AS privileges_json, q.privileges AS now_json
+SELECT id, v.digest, q.digest AS digest_now,
+       CASE WHEN v.privileges_seal = procver.seal_of(v.project_id, v.number, v.name, v.privileges) THEN v.privileges END AS privileges_json,
+       q.privileges AS now_json
 FROM procver.version AS v
 LEFT JOIN procver.looks(@work) AS q ON q.[schema] = v.[schema] AND q.leaf = v.leaf AND q.kind = v.kind
 WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
@@ -375,14 +378,21 @@ JOIN procver.acl ON id = OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(le
 WHERE cardinality(acl) > usual
 
 -- name: carry
--- Owner and grants of new objects. Each item names its target {"schema", "leaf", "kind"} and where these come from: "given"
--- (privileges as data) or "like" (an object to copy from), with the grants replaced by "exactly" ([[grantee, privilege,
+-- Owner and grants of new objects. Each item names its target {"schema", "leaf", "kind"} and where these come from: those kept of a "version", by its id, or "like" (an object to copy from), with the grants replaced by "exactly" ([[grantee, privilege,
 -- grantable], ...]) where that is there. A new object has no grants, so only what is restored "wholly", after what follows its
 -- definition, may have to lose some, and its owner. Principals that no longer exist, and those no one may grant to, are passed
 -- over. The owner comes first: changing it takes all grants away (manual, "ALTER AUTHORIZATION"). What is "closed" is denied to
 -- all as well, as a grant on its schema would open it again; Babelfish knows no DENY.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
+DECLARE @damaged nvarchar(2000) = (
+    SELECT MIN(v.physical) FROM OPENJSON(@a) j JOIN procver.version v ON v.id = CAST(JSON_VALUE(j.value, '$.version') AS bigint)
+    WHERE v.privileges IS NOT NULL AND (v.privileges_seal IS NULL OR v.privileges_seal <> procver.seal_of(v.project_id, v.number, v.name, v.privileges)));
+IF @damaged IS NOT NULL
+BEGIN
+    SET @damaged = CONCAT(N'the registry''s privileges of ', @damaged, N' are not those that procver read from the catalog');
+    THROW 51006, @damaged, 1;
+END;
 DECLARE @denied nvarchar(max) = CASE WHEN SERVERPROPERTY('BabelfishVersion') IS NULL
     THEN N'[[null,"DENY EXECUTE",false],[null,"DENY SELECT",false],[null,"DENY INSERT",false],[null,"DENY UPDATE",false],'
          + N'[null,"DENY DELETE",false]]' END;
@@ -402,7 +412,8 @@ SELECT p.thing, p.object_id, p.type, p.owner_id,
        COALESCE(CASE WHEN i.closed = 1 THEN @denied END, g.exactly, JSON_QUERY(COALESCE(g.given, l.privileges), '$[0].acl')),
        CASE WHEN g.exactly IS NULL THEN 0 ELSE 1 END
 FROM OPENJSON(@a) j
-CROSS APPLY (SELECT JSON_QUERY(j.value, '$.given') AS given, JSON_QUERY(j.value, '$.exactly') AS exactly) g
+CROSS APPLY (SELECT (SELECT v.privileges FROM procver.version v WHERE v.id = CAST(JSON_VALUE(j.value, '$.version') AS bigint)) AS given,
+                    JSON_QUERY(j.value, '$.exactly') AS exactly) g
 CROSS APPLY OPENJSON(j.value) WITH (
     [schema] nvarchar(128) '$.target.schema', leaf nvarchar(128) '$.target.leaf', kind varchar(20) '$.target.kind',
     like_schema nvarchar(128) '$.like.schema', like_leaf nvarchar(128) '$.like.leaf',
@@ -414,7 +425,7 @@ WHERE DATABASE_PRINCIPAL_ID(own) IS NOT NULL AND DATABASE_PRINCIPAL_ID(own) <> o
 DECLARE @sql nvarchar(max) = (
     SELECT STRING_AGG(CAST(N'ALTER AUTHORIZATION ON ' + i.thing + N' TO ' + i.turn AS nvarchar(max)), N'; ')
     FROM @item i WHERE i.turn IS NOT NULL);
-IF @sql IS NOT NULL EXEC sp_executesql @sql;
+IF @sql IS NOT NULL EXEC sys.sp_executesql @sql;
 DECLARE @whole nvarchar(max) = (
     SELECT N'[' + STRING_AGG(JSON_QUERY(i.value, '$.target'), N',') + N']'
     FROM OPENJSON(@a) i WHERE JSON_VALUE(i.value, '$.wholly') = N'true');
@@ -430,7 +441,7 @@ SET @sql = (
           CROSS APPLY (SELECT REPLACE(REPLACE(JSON_VALUE(e.value, '$[1]') COLLATE DATABASE_DEFAULT, N'DENY ', N''),
                                       N'REVOKE ', N'') AS what) y
           CROSS APPLY (SELECT y.what UNION SELECT LEFT(y.what, CHARINDEX(N' ([', y.what + N' ([') - 1)) w) k);
-IF @sql IS NOT NULL EXEC sp_executesql @sql;
+IF @sql IS NOT NULL EXEC sys.sp_executesql @sql;
 SET @sql = (
     SELECT STRING_AGG(CAST(
                CASE WHEN g.verb = N'' THEN N'GRANT ' ELSE g.verb END + g.what + g.place + N' ON ' + g.thing
@@ -453,14 +464,14 @@ SET @sql = (
                                  JSON_VALUE(e.value, '$[1]') COLLATE DATABASE_DEFAULT AS said,
                                  JSON_VALUE(e.value, '$[2]') COLLATE DATABASE_DEFAULT AS grantable
                           FROM OPENJSON(i.acl) e) z) y) w) g
-    WHERE g.what IS NOT NULL AND g.what COLLATE Latin1_General_100_BIN2 NOT LIKE N'%[^A-Za-z ]%'
+    WHERE procver.is_privilege(g.what) = 1
       AND (g.grantee = N'public'
            OR (g.grantee NOT IN (N'dbo', N'sys', N'INFORMATION_SCHEMA')
                AND DATABASE_PRINCIPAL_ID(g.grantee) NOT IN (COALESCE(g.owner, -1), DATABASE_PRINCIPAL_ID(USER_NAME()))))
       AND (g.place = N'' OR EXISTS (SELECT 1 FROM sys.columns c
                                     WHERE c.object_id = g.object_id
                                       AND N' (' + QUOTENAME(c.name) COLLATE DATABASE_DEFAULT + N')' = g.place)));
-IF @sql IS NOT NULL EXEC sp_executesql @sql
+IF @sql IS NOT NULL EXEC sys.sp_executesql @sql
 
 -- name: describe
 -- Extended properties of the same items, after what follows the definition in the source: what that says has precedence, but
@@ -477,7 +488,8 @@ INSERT @like SELECT q.[schema], q.leaf, q.kind, JSON_QUERY(q.privileges, '$[0].p
 DECLARE @item TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL, wholly bit NOT NULL,
                      properties nvarchar(max) NULL);
 INSERT @item
-SELECT i.[schema], i.leaf, i.kind, COALESCE(i.wholly, 0), COALESCE(JSON_QUERY(j.value, '$.given[0].properties'), l.properties)
+SELECT i.[schema], i.leaf, i.kind, COALESCE(i.wholly, 0), COALESCE((SELECT JSON_QUERY(v.privileges, '$[0].properties') FROM procver.version v
+                                                              WHERE v.id = CAST(JSON_VALUE(j.value, '$.version') AS bigint)), l.properties)
 FROM OPENJSON(@a) j
 CROSS APPLY OPENJSON(j.value) WITH (
     [schema] nvarchar(128) '$.target.schema', leaf nvarchar(128) '$.target.leaf', kind varchar(20) '$.target.kind',
@@ -535,9 +547,9 @@ BEGIN
     IF @@ROWCOUNT = 0
         BREAK;
     IF @gone = 1
-        EXEC sp_dropextendedproperty @name, N'SCHEMA', @schema, @kind, @leaf, @part, @of;
+        EXEC sys.sp_dropextendedproperty @name, N'SCHEMA', @schema, @kind, @leaf, @part, @of;
     ELSE
-        EXEC sp_addextendedproperty @name, @value, N'SCHEMA', @schema, @kind, @leaf, @part, @of;
+        EXEC sys.sp_addextendedproperty @name, @value, N'SCHEMA', @schema, @kind, @leaf, @part, @of;
 END
 
 -- name: add_versions
@@ -570,14 +582,15 @@ BEGIN
         N' is not there after its CREATE: the default schema of this login is ', COALESCE(SCHEMA_NAME(), N'unknown'));
     THROW 51003, @lost, 1;
 END;
-UPDATE v SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = f.digest, privileges = f.privileges
+UPDATE v SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = f.digest, privileges = f.privileges,
+       privileges_seal = procver.seal_of(v.project_id, v.number, v.name, f.privileges)
 FROM procver.version AS v
 JOIN @item AS i ON i.project_id = v.project_id AND i.name = v.name AND i.number = v.number
 JOIN @found AS f ON in_schema = i.[schema] AND called = i.leaf AND sort = i.kind;
 INSERT procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, [schema], leaf,
-                        physical, definition, seal, requires, state, digest, privileges)
+                        physical, definition, seal, requires, state, digest, privileges, privileges_seal)
 SELECT project_id, name, kind, number, fingerprint, shape, source_digest, source_path, [schema], leaf,
-       physical, definition, seal, requires, 'present', digest, privileges
+       physical, definition, seal, requires, 'present', digest, privileges, procver.seal_of(project_id, number, name, privileges)
 FROM @item AS i
 JOIN @found ON in_schema = [schema] AND called = leaf AND sort = kind
 WHERE NOT EXISTS (SELECT 1 FROM procver.version AS v
@@ -633,9 +646,8 @@ WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
 
 -- name: spare
 DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-UPDATE procver.version SET state = 'present', condemned_at = NULL, quarantined_at = NULL
-WHERE state = 'condemned' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+DECLARE @ids nvarchar(max) = JSON_QUERY(@a, '$.ids');
+EXEC procver.spare @ids
 
 -- name: retire
 DECLARE @a nvarchar(max) = ?;
@@ -696,7 +708,7 @@ SET NOCOUNT ON;
 DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @idle int = CAST(CAST(JSON_VALUE(@a, '$.idle') AS float) AS int),
         @got int;
 DECLARE @resource nvarchar(255) = CONCAT(N'procver:beat:', @project);
-EXEC @got = sp_getapplock @Resource = @resource, @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 3000;
+EXEC @got = sys.sp_getapplock @Resource = @resource, @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 3000;
 IF @got < 0
     THROW 51002, N'a heartbeat is under way that does not end', 1;
 IF EXISTS (SELECT 1 FROM procver.instance i
@@ -726,75 +738,39 @@ DELETE FROM procver.version WHERE id IN (SELECT id FROM @gone)
 
 -- name: condemn
 DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-UPDATE procver.version SET state = 'condemned', condemned_at = SYSUTCDATETIME()
-WHERE state = 'present' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+DECLARE @ids nvarchar(max) = JSON_QUERY(@a, '$.ids');
+EXEC procver.condemn @ids
 
 -- name: quarantine
 DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-UPDATE v SET quarantined_at = SYSUTCDATETIME(), privileges = JSON_QUERY(x.value, '$.privileges')
-FROM procver.version v
-JOIN OPENJSON(@a, '$.items') x ON CAST(JSON_VALUE(x.value, '$.id') AS bigint) = v.id
-WHERE v.state = 'condemned' AND v.quarantined_at IS NULL
+DECLARE @ids nvarchar(max) = JSON_QUERY(@a, '$.ids');
+EXEC procver.quarantine @ids
 
 -- name: keep_privileges
--- Right before drops: what a later restore gives back. What is in quarantine has its privileges kept already.
+-- Right before drops.
 DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-DECLARE @work nvarchar(max) = (
-    SELECT v.[schema], v.leaf, v.kind FROM procver.version v
-    WHERE v.quarantined_at IS NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
-    FOR JSON PATH);
-DECLARE @found TABLE ([schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, kind varchar(20) NOT NULL,
-                      privileges nvarchar(max) NULL);
-INSERT @found SELECT q.[schema], q.leaf, q.kind, q.privileges FROM procver.privileges(@work) q;
-UPDATE v SET privileges = f.privileges
-FROM procver.version v
-JOIN @found f ON f.[schema] = v.[schema] AND f.leaf = v.leaf AND f.kind = v.kind
-WHERE f.privileges IS NOT NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+DECLARE @ids nvarchar(max) = JSON_QUERY(@a, '$.ids');
+EXEC procver.keep_privileges @ids
 
 -- name: keep_signatures (sqlserver)
--- Beside its privileges, how a version is signed that is about to be dropped: no text brings a signature back.
+-- Beside them.
 DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-UPDATE v SET privileges = JSON_MODIFY(v.privileges, '$[0].signed', JSON_QUERY(q.signed))
-FROM procver.version v
-CROSS APPLY (
-    SELECT N'[' + STRING_AGG(N'"' + STRING_ESCAPE(CAST(
-               N'ADD ' + CASE WHEN LEFT(s.crypt_type, 1) = 'C' THEN N'COUNTER ' ELSE N'' END + N'SIGNATURE TO {name} BY '
-               + COALESCE(N'CERTIFICATE ' + QUOTENAME(c.name), N'ASYMMETRIC KEY ' + QUOTENAME(k.name), N'the same certificate or key')
-               AS nvarchar(max)), 'json') + N'"', N',') + N']' AS signed
-    FROM sys.crypt_properties s
-    LEFT JOIN sys.certificates c ON c.thumbprint = s.thumbprint
-    LEFT JOIN sys.asymmetric_keys k ON k.thumbprint = s.thumbprint
-    WHERE s.class = 1 AND s.major_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))) q
-WHERE q.signed IS NOT NULL AND v.privileges IS NOT NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
+DECLARE @ids nvarchar(max) = JSON_QUERY(@a, '$.ids');
+EXEC procver.keep_signatures @ids
 
 -- name: keep_signatures (babelfish)
 -- Babelfish signs nothing.
 
 -- name: drop_versions
--- Beside their DROPs, with a line for each in the audit trail.
+-- Beside their DROPs.
 DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-DECLARE @item TABLE (place int NOT NULL PRIMARY KEY, id bigint NOT NULL, why nvarchar(max) NULL, evidence nvarchar(max) NULL);
-INSERT @item SELECT CAST(e.[key] AS int), CAST(JSON_VALUE(e.value, '$.id') AS bigint), JSON_VALUE(e.value, '$.why'),
-                    JSON_VALUE(e.value, '$.evidence')
-FROM OPENJSON(@a) e;
-UPDATE procver.version SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = SYSUTCDATETIME()
-WHERE id IN (SELECT id FROM @item);
-INSERT procver.event (project_id, action, subject, detail)
-SELECT v.project_id, 'drop', v.physical, (SELECT i.why, i.evidence FOR JSON PATH, WITHOUT_ARRAY_WRAPPER)
-FROM @item i JOIN procver.version v ON v.id = i.id
-ORDER BY i.place
+EXEC procver.drop_versions @a
 
 -- name: log
 DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-INSERT procver.event (project_id, action, subject, detail)
-SELECT CAST(JSON_VALUE(@a, '$.project_id') AS int), JSON_VALUE(@a, '$.action'), JSON_VALUE(@a, '$.subject'),
-       JSON_QUERY(@a, '$.detail')
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @action nvarchar(30) = JSON_VALUE(@a, '$.action'),
+        @subject nvarchar(600) = JSON_VALUE(@a, '$.subject'), @detail nvarchar(max) = JSON_QUERY(@a, '$.detail');
+EXEC procver.log @project, @action, @subject, @detail
 
 -- name: defer_checks
 -- Nothing to defer: a module may name what does not exist yet (manual, "Deferred Name Resolution").
@@ -841,31 +817,16 @@ ORDER BY e.id DESC
 OPTION (RECOMPILE)
 
 -- name: forget_instances
--- Instances that nobody declared and that were silent for twice as long as counts: each start of an app may bring a new name.
 DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
 DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int),
-        @before datetime2(6) = DATEADD(second, -CAST(2 * CAST(JSON_VALUE(@a, '$.idle') AS float) AS bigint) % 86400,
-            DATEADD(day, -CAST(2 * CAST(JSON_VALUE(@a, '$.idle') AS float) / 86400 AS int), SYSUTCDATETIME()));
-UPDATE r SET heard_until = g.last_seen_at
-FROM procver.release r
-JOIN (SELECT i.release_id, MAX(i.last_seen_at) AS last_seen_at FROM procver.instance i
-      WHERE i.project_id = @project AND i.declared_at IS NULL AND i.last_seen_at < @before GROUP BY i.release_id) g
-  ON g.release_id = r.id
-WHERE r.heard_until IS NULL OR r.heard_until < g.last_seen_at;
-DELETE FROM procver.instance WHERE project_id = @project AND declared_at IS NULL AND last_seen_at < @before
+        @silence bigint = CAST(2 * CAST(JSON_VALUE(@a, '$.idle') AS float) AS bigint);
+EXEC procver.forget_instances @project, @silence
 
 -- name: note_collection
 DECLARE @a nvarchar(max) = ?;
-SET NOCOUNT ON;
-UPDATE c SET [at] = SYSUTCDATETIME(), actor = ORIGINAL_LOGIN(), client = HOST_NAME(),
-             dropped = x.dropped, condemned = x.condemned, kept = x.kept
-FROM procver.collection c
-JOIN OPENJSON(@a) WITH (project_id int, dropped int, condemned int, kept int) x ON x.project_id = c.project_id;
-INSERT procver.collection (project_id, dropped, condemned, kept)
-SELECT x.project_id, x.dropped, x.condemned, x.kept
-FROM OPENJSON(@a) WITH (project_id int, dropped int, condemned int, kept int) x
-WHERE NOT EXISTS (SELECT 1 FROM procver.collection c WITH (UPDLOCK, HOLDLOCK) WHERE c.project_id = x.project_id)
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @dropped int = CAST(JSON_VALUE(@a, '$.dropped') AS int),
+        @condemned int = CAST(JSON_VALUE(@a, '$.condemned') AS int), @kept int = CAST(JSON_VALUE(@a, '$.kept') AS int);
+EXEC procver.note_collection @project, @dropped, @condemned, @kept
 
 -- name: last_collection
 DECLARE @a nvarchar(max) = ?;
@@ -923,3 +884,16 @@ SELECT (SELECT COUNT(*) FROM procver.version v WHERE v.project_id = @project AND
        (SELECT COUNT(*) FROM @unneeded), o.physical, o.since
 FROM (SELECT 1 AS one) one
 LEFT JOIN (SELECT TOP (1) u.physical, u.since FROM @unneeded u ORDER BY u.since, u.physical) o ON 1 = 1
+
+-- name: exposures
+-- Rights that are wider than they need be: whose procedures a member of db_owner has just executed; whether logins may report for the
+-- project's instances that nobody named for it. A one-part name means the schema of its procedure, and then dbo: others are never
+-- asked.
+DECLARE @a nvarchar(max) = ?;
+SELECT 'registry' AS what, name AS subject, USER_NAME(principal_id) AS who
+FROM sys.schemas
+WHERE name = N'procver' AND principal_id <> 1 AND IS_ROLEMEMBER(N'db_owner') = 1 AND IS_ROLEMEMBER(N'db_owner', USER_NAME(principal_id)) = 0
+UNION ALL
+SELECT 'heartbeats', name, NULL FROM procver.project
+WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2 AND app_role IS NULL
+  AND EXISTS (SELECT 1 FROM sys.database_permissions WHERE class = 1 AND major_id = OBJECT_ID(N'procver.beat'))

@@ -98,7 +98,7 @@ SELECT DISTINCT p.schema, p.leaf, p.kind FROM procver.parts($1::jsonb -> 'names'
 
 -- name: definitions
 SELECT v.id, v.definition, v.privileges, v.kind, v.schema, v.leaf, v.physical, v.name, v.number, v.source_path,
-       v.seal
+       v.seal, v.privileges IS NULL OR coalesce(v.privileges_seal = procver.seal_of(v.project_id, v.name, v.number, v.privileges), false)
 FROM procver.version v
 WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 
@@ -202,26 +202,13 @@ WHERE current_setting('track_functions') = 'none'
                   WHERE p.name = $1::jsonb ->> 'project' AND c.calls > 0)
 
 -- name: sample
--- Keeps what the server counts now.
-WITH mine AS (
-    SELECT id FROM procver.project WHERE name = $1::jsonb ->> 'project'
-), gone AS (
-    DELETE FROM procver.usage u
-    WHERE NOT EXISTS (SELECT FROM procver.version v WHERE v.id = u.version_id AND v.state <> 'dropped')
-)
-INSERT INTO procver.usage (version_id, source, calls, called_since, last_called_at, sampled_at)
-SELECT c.version_id, 'pg_stat_user_functions', c.calls, c.called_since, c.last_called_at, statement_timestamp()
-FROM procver.calls c
-WHERE c.project_id = (SELECT id FROM mine)
-ORDER BY c.version_id
-ON CONFLICT (version_id) DO UPDATE
-SET calls = excluded.calls, called_since = excluded.called_since, last_called_at = excluded.last_called_at,
-    sampled_at = excluded.sampled_at
+SELECT procver.sample($1::jsonb ->> 'project')
 
 -- name: catalog
 -- What the catalog holds of versions now, beside what it held right after their creation.
 WITH item AS MATERIALIZED (
-    SELECT v.id, v.schema, v.leaf, v.kind, v.digest, v.privileges
+    SELECT v.id, v.schema, v.leaf, v.kind, v.digest,
+           CASE WHEN v.privileges_seal = procver.seal_of(v.project_id, v.name, v.number, v.privileges) THEN v.privileges END AS privileges
     FROM procver.version v
     WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 ), work AS MATERIALIZED (
@@ -240,7 +227,7 @@ ON CONFLICT (name) DO NOTHING
 SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
        procver.hold(($1::jsonb ->> 'project_id')::int, ($1::jsonb ->> 'expected')::bigint),
        set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
-       set_config('search_path', $1::jsonb ->> 'search_path', true),
+       set_config('procver.search_path', $1::jsonb ->> 'search_path', true),
        set_config('client_min_messages', 'warning', true)
 
 -- name: hold_lane
@@ -248,7 +235,7 @@ SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
        procver.hold_lane(($1::jsonb ->> 'project_id')::int, ($1::jsonb ->> 'expected')::bigint,
                          ($1::jsonb ->> 'lane')::int, ($1::jsonb ->> 'in_lane')::bigint),
        set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
-       set_config('search_path', $1::jsonb ->> 'search_path', true),
+       set_config('procver.search_path', $1::jsonb ->> 'search_path', true),
        set_config('client_min_messages', 'warning', true)
 
 -- name: carry
@@ -263,14 +250,16 @@ WITH item AS MATERIALIZED (
     SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) AS work FROM item
 )
 INSERT INTO procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, schema, leaf,
-                             physical, definition, seal, requires, state, digest, privileges)
+                             physical, definition, seal, requires, state, digest, privileges, privileges_seal)
 SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path,
        i.schema, i.leaf, i.physical, i.definition, i.seal, i.requires, 'present',
-       current_setting('server_version_num')::int / 10000 || ':' || c.digest, c.privileges
+       current_setting('server_version_num')::int / 10000 || ':' || c.digest, c.privileges,
+       procver.seal_of(i.project_id, i.name, i.number, c.privileges)
 FROM item i
 LEFT JOIN procver.looks((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
 ON CONFLICT (project_id, name, number) DO UPDATE
-SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges
+SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges,
+    privileges_seal = excluded.privileges_seal
 
 -- name: require_present
 SELECT procver.require_present($1::jsonb -> 'versions')
@@ -306,8 +295,7 @@ UPDATE procver.release SET activated_at = coalesce(activated_at, clock_timestamp
 WHERE id = ($1::jsonb ->> 'release_id')::bigint
 
 -- name: spare
-UPDATE procver.version SET state = 'present', condemned_at = NULL, quarantined_at = NULL
-WHERE state = 'condemned' AND id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+SELECT procver.spare(ARRAY(SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))
 
 -- name: retire
 UPDATE procver.release SET retired_at = clock_timestamp()
@@ -365,62 +353,45 @@ SELECT procver.forget_release(($1::jsonb ->> 'release_id')::bigint, ($1::jsonb -
 DELETE FROM procver.version WHERE id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 
 -- name: condemn
-UPDATE procver.version SET state = 'condemned', condemned_at = now()
-WHERE state = 'present' AND id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+SELECT procver.condemn(ARRAY(SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))
 
 -- name: quarantine
-UPDATE procver.version v SET quarantined_at = clock_timestamp(), privileges = x.privileges
-FROM jsonb_to_recordset($1::jsonb -> 'items') AS x(id bigint, privileges jsonb)
-WHERE v.id = x.id AND v.state = 'condemned' AND v.quarantined_at IS NULL
+SELECT procver.quarantine(ARRAY(SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))
 
 -- name: keep_privileges
--- Right before drops: what a later restore gives back. What is in quarantine has its privileges kept already.
-UPDATE procver.version v SET privileges = q.privileges
-FROM procver.looks((
-    SELECT jsonb_agg(jsonb_build_object('schema', x.schema, 'leaf', x.leaf, 'kind', x.kind)) FROM procver.version x
-    WHERE x.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e) AND x.quarantined_at IS NULL)) q
-WHERE v.schema = q.schema AND v.leaf = q.leaf AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+-- Right before drops.
+SELECT procver.keep_privileges(ARRAY(SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))
 
 -- name: keep_signatures
 -- PostgreSQL signs nothing.
 SELECT NULL WHERE $1::text IS NULL
 
 -- name: drop_versions
--- Beside their DROPs, with a line for each in the audit trail.
-WITH item AS MATERIALIZED (
-    SELECT x.*, row_number() OVER () AS place FROM json_to_recordset($1::json) AS x(id bigint, why text, evidence text)
-), dropped AS (
-    UPDATE procver.version v
-    SET state = 'dropped', condemned_at = NULL, quarantined_at = NULL, dropped_at = clock_timestamp()
-    FROM item i
-    WHERE v.id = i.id
-    RETURNING v.project_id, v.physical, i.why, i.evidence, i.place
-)
-INSERT INTO procver.event (project_id, action, subject, detail)
-SELECT project_id, 'drop', physical, jsonb_build_object('why', why, 'evidence', evidence) FROM dropped ORDER BY place
+-- Beside their DROPs.
+SELECT procver.drop_versions($1::json)
 
 -- name: log
-INSERT INTO procver.event (project_id, action, subject, detail)
-VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'action', $1::jsonb ->> 'subject', $1::jsonb -> 'detail')
+SELECT procver.log(($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'action', $1::jsonb ->> 'subject', $1::jsonb -> 'detail')
 
 -- name: defer_checks
 -- For routines that call each other in a cycle: their bodies can be checked only once all of them are there.
-SELECT set_config('check_function_bodies', CASE WHEN ($1::jsonb ->> 'defer')::boolean THEN 'off' ELSE 'on' END, true)
+SELECT pg_catalog.set_config('check_function_bodies', CASE WHEN pg_catalog.jsonb_extract_path_text($1::pg_catalog.jsonb, 'defer')::pg_catalog.bool
+                                                          THEN 'off' ELSE 'on' END, true)
 
 -- name: commit_lightly
 -- The commit need not wait for the disk. Commits reach it in order, so one that waits carries all before it.
 SELECT set_config('synchronous_commit', 'off', true) WHERE $1::jsonb IS NOT NULL
 
 -- name: check_bodies
-SELECT CASE l.lanname WHEN 'sql' THEN pg_catalog.fmgr_sql_validator(p.objid)
-                      WHEN 'plpgsql' THEN pg_catalog.plpgsql_validator(p.objid) END
-FROM procver.parts($1::jsonb) p
-JOIN pg_catalog.pg_proc c ON c.oid = p.objid
-JOIN pg_catalog.pg_language l ON l.oid = c.prolang
-WHERE p.part <> ''
+-- Runs where definitions do, under the project's search_path: so are the names in bodies looked up.
+SELECT CASE WHEN l.lanname OPERATOR(pg_catalog.=) 'sql' THEN pg_catalog.fmgr_sql_validator(p.objid)
+            WHEN l.lanname OPERATOR(pg_catalog.=) 'plpgsql' THEN pg_catalog.plpgsql_validator(p.objid) END
+FROM procver.parts($1::pg_catalog.jsonb) p, pg_catalog.pg_proc c, pg_catalog.pg_language l
+WHERE c.oid OPERATOR(pg_catalog.=) p.objid AND l.oid OPERATOR(pg_catalog.=) c.prolang AND p.part OPERATOR(pg_catalog.<>) ''
 
 -- name: execute
-SELECT procver.execute($1::json)
+-- Runs under the project's search_path.
+SELECT procver.execute($1::pg_catalog.json)
 
 -- name: events
 -- The audit trail, newest first: what fits all that is asked for, at most "limit" events, older than the one "before".
@@ -444,24 +415,11 @@ ORDER BY e.id DESC
 LIMIT ($1::jsonb ->> 'limit')::bigint
 
 -- name: forget_instances
--- Instances that nobody declared and that were silent for twice as long as counts: each start of an app may bring a new name.
-WITH gone AS (
-    DELETE FROM procver.instance i
-    USING jsonb_to_record($1::jsonb) AS x(project_id int, idle double precision)
-    WHERE i.project_id = x.project_id AND i.declared_at IS NULL AND i.last_seen_at < now() - 2 * make_interval(secs => x.idle)
-    RETURNING i.release_id, i.last_seen_at
-)
-UPDATE procver.release r SET heard_until = greatest(r.heard_until, g.last_seen_at)
-FROM (SELECT release_id, max(last_seen_at) AS last_seen_at FROM gone GROUP BY release_id) g
-WHERE r.id = g.release_id
+SELECT procver.forget_instances(($1::jsonb ->> 'project_id')::int, make_interval(secs => ($1::jsonb ->> 'idle')::float8))
 
 -- name: note_collection
-INSERT INTO procver.collection (project_id, dropped, condemned, kept)
-SELECT x.project_id, x.dropped, x.condemned, x.kept
+SELECT procver.note_collection(x.project_id, x.dropped, x.condemned, x.kept)
 FROM jsonb_to_record($1::jsonb) AS x(project_id int, dropped int, condemned int, kept int)
-ON CONFLICT (project_id) DO UPDATE
-SET at = clock_timestamp(), actor = session_user, client = host(inet_client_addr()),
-    dropped = excluded.dropped, condemned = excluded.condemned, kept = excluded.kept
 
 -- name: last_collection
 SELECT c.at, c.actor, c.client, c.dropped, c.condemned, c.kept
@@ -502,3 +460,28 @@ SELECT (SELECT count(*) FROM mine WHERE state = 'present'), (SELECT count(*) FRO
        (SELECT count(*) FROM mine WHERE state = 'dropped'), (SELECT count(*) FROM unneeded), o.physical, o.since
 FROM (VALUES (1)) AS one
 LEFT JOIN (SELECT * FROM unneeded u ORDER BY u.since, u.physical LIMIT 1) o ON true
+
+-- name: exposures
+-- Rights that are wider than they need be: schemas in which definitions are looked up and others may create; whose functions a
+-- superuser has just executed; whether logins may report for the project's instances that nobody named for it.
+SELECT 'schema', x.schema, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(a.grantee) END
+FROM jsonb_array_elements_text($1::jsonb -> 'schemas') AS x(schema)
+JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
+CROSS JOIN LATERAL pg_catalog.aclexplode(coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) a
+LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND r.rolsuper IS NOT TRUE AND r.rolname IS DISTINCT FROM current_user
+  AND a.grantee NOT IN (SELECT o.nspowner FROM pg_catalog.pg_namespace o WHERE o.nspname = 'procver')
+UNION ALL
+SELECT 'registry', n.nspname, o.rolname
+FROM pg_catalog.pg_namespace n
+JOIN pg_catalog.pg_roles o ON o.oid = n.nspowner
+JOIN pg_catalog.pg_roles me ON me.rolname = current_user
+WHERE n.nspname = 'procver' AND me.rolsuper AND NOT o.rolsuper
+UNION ALL
+SELECT 'heartbeats', p.name, NULL
+FROM procver.project p
+WHERE p.name = $1::jsonb ->> 'project' AND p.app_role IS NULL
+  AND EXISTS (SELECT FROM pg_catalog.pg_proc f
+              CROSS JOIN LATERAL pg_catalog.aclexplode(f.proacl) a
+              WHERE f.pronamespace = 'procver'::regnamespace AND f.proname = 'beat' AND a.grantee <> f.proowner)
+ORDER BY 1, 2, 3
