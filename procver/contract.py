@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from procver.errors import ConflictError, SourceError
@@ -112,15 +112,16 @@ def build(
         default_schema: the schema that a bare name means.
 
     Raises:
-        SourceError: a name is too long once suffixed, or objects refer to each other in a cycle through a view.
+        SourceError: a name is too long once suffixed, or objects need each other to be created.
         ConflictError: two names would collide.
     """
     order: list[tuple[Name, bool]] = []
     edges = {name: analysis.references for name, analysis in contents.analyses.items()}
     for component in components(edges):
         if len(component) > 1:
-            _refuse_views(component, contents)
-        order += [(name, len(component) > 1) for name in component]
+            order += [(name, True) for name in _creatable(component, contents)]
+        else:
+            order.append((component[0], False))
     members: dict[str, Member] = {}
     physicals: dict[Name, str] = {}
     own: dict[Name, tuple[str, int]] = {}
@@ -174,20 +175,40 @@ def _check_name(name: Name, leaf: str, label: str, contents: Contents, scanner: 
         )
 
 
-def _refuse_views(component: tuple[Name, ...], contents: Contents) -> None:
-    for name in component:
-        if contents.analyses[name].kind.is_relation:
-            members = set(component)
-            chain, seen = [name], {name}
-            while True:
-                following = next(r for r in contents.analyses[chain[-1]].references if r in members)
-                chain.append(following)
-                if following in seen:
-                    break
-                seen.add(following)
+def _creatable(cycle: tuple[Name, ...], contents: Contents) -> list[Name]:
+    """Return the members of a cycle in an order in which they can be created.
+
+    A routine whose body looks names up when it runs comes before what it reads, so only a cycle of
+    references that are looked up at creation is refused.
+    """
+    members = set(cycle)
+    edges = {
+        name: [other for other in contents.analyses[name].needed if other in members]
+        for name in cycle
+    }
+    order: list[Name] = []
+    for component in components(edges):
+        if len(component) > 1:
+            views = [name for name in component if contents.analyses[name].kind.is_relation]
+            chain = _chain((views or component)[0], component, edges)
             shown = " -> ".join(contents.labels[link] for link in chain)
             raise SourceError(
-                f"{contents.labels[name]} is part of a reference cycle, which a view cannot be: {shown}",
-                file=contents.paths[name],
-                hint="break the cycle: a view can only be created after all that it reads",
+                f"{contents.labels[chain[0]]} is part of a reference cycle that cannot be created:"
+                f" {shown}",
+                file=contents.paths[chain[0]],
+                hint="break the cycle: each of these can only be created after the next one",
             )
+        order += component
+    return order
+
+
+def _chain(
+    start: Name, component: tuple[Name, ...], edges: Mapping[Name, Sequence[Name]]
+) -> list[Name]:
+    """Return names of a component that refer to each other in turn, the first one also last."""
+    members, chain = set(component), [start]
+    while True:
+        following = next(name for name in edges[chain[-1]] if name in members)
+        if following in chain:
+            return [*chain[chain.index(following) :], following]
+        chain.append(following)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
-from procver import lanes, obstacles
+from procver import lanes, obstacles, owners
 from procver.dialects import Database, DdlError, Laned
 from procver.errors import StalePlanError, UsageError
 from procver.known import Known, KnownVersion
@@ -83,7 +83,7 @@ def check_obstacles(
         granted(project.config, s.member.label, s.kind) for s in steps if s.member and not s.known
     ]
     roles = {role for rule in rules for role, *_ in rule or () if role is not None}
-    return obstacles.refuse(database, project, steps, sorted(roles))
+    return obstacles.refuse(database, project, steps, sorted(roles), owners.wanted(project, steps))
 
 
 class _Creation:

@@ -2,6 +2,8 @@
 
 One line per version, ``name kind number fingerprint``, sorted, in the spirit of go.sum. The file
 lives in git, so numbers are the same everywhere and are given out with no database at hand.
+A version under a physical name of its own adds ``as physical.name``, and the file then begins
+with its format's number, 2.
 """
 
 from __future__ import annotations
@@ -15,24 +17,37 @@ from procver.errors import LockError
 from procver.objects import Kind
 
 HEADER = '# procver.lock: written by "procver lock"; commit it, do not edit it.'
+FORMAT_2 = "# procver.lock 2"
+"""First line of a file in which a version has a physical name of its own."""
 
 _KINDS = {kind.value: kind for kind in Kind}
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _RANGE = range(1, 10**9)
 _FINGERPRINT = re.compile(r"v1:[0-9a-f]{64}")
 _NEWER = re.compile(r"v[0-9]+:[0-9a-f]+")
+_FORMAT = re.compile(r"# procver\.lock ([0-9]+)")
 _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
+_PART = r"""(?:"(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\]|[^\s."\[\]]+)"""
+_NAME = rf"{_PART}(?:\.{_PART})*"
+_NAMED = re.compile(
+    rf"({_NAME}) ({'|'.join(_KINDS)}) ([1-9][0-9]{{0,8}}) ({_FINGERPRINT.pattern}) as ({_NAME})"
+)
 _BY_HAND = "restore procver.lock from git (git checkout -- procver.lock), then run: procver lock"
+_UPGRADE = "upgrade procver to the version that wrote this file"
 _REBASE = "run: procver lock --base <main branch>, which keeps its numbers and gives out new ones"
 
 
 class Entry(NamedTuple):
-    """One version: ``name`` is a label, ``app.v`` or ``app."V x"``."""
+    """One version: ``name`` is a label, ``app.v`` or ``app."V x"``.
+
+    ``physical`` is its quoted name in the database where the project's suffix does not give it.
+    """
 
     name: str
     kind: Kind
     number: int
     fingerprint: str
+    physical: str | None = None
 
 
 _ORDER = itemgetter(0, 2)
@@ -52,8 +67,8 @@ class Lock:
         self._by_fingerprint: dict[tuple[str, str], int] = {}
         self._versions: dict[str, dict[int, Entry]] = {}
         for entry in self.entries:
-            name, _, number, fingerprint = entry
-            self._by_fingerprint[name, fingerprint] = number
+            name, _, number, fingerprint, _ = entry
+            self._by_fingerprint.setdefault((name, fingerprint), number)
             held = self._versions.get(name)
             if held is None:
                 self._versions[name] = {number: entry}
@@ -71,36 +86,25 @@ class Lock:
             path: what to call it in errors.
 
         Raises:
-            LockError: conflict markers, a line that is no entry, or two lines that contradict
-                each other; the message begins with ``path:line``.
+            LockError: conflict markers, a line that is not an entry, two lines that contradict
+                each other, or a format newer than 2; the message begins with ``path:line``.
         """
-        entries: list[Entry] = []
-        lines: list[int] = []
-        valid = _FINGERPRINT.fullmatch
-        for line, row in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-            row = row.removesuffix("\r")
-            if not row or row[0] == "#":
-                continue
-            try:
-                name, word, digits, fingerprint = row.rsplit(" ", 3)
-                kind = _KINDS[word]
-                number = int(digits)
-            except (ValueError, KeyError):
-                raise _malformed(row, f"{path}:{line}") from None
-            # str() of the number tells faster than a pattern: no sign, blank or leading zero.
-            if not valid(fingerprint) or not name or str(number) != digits or number not in _RANGE:
-                raise _malformed(row, f"{path}:{line}")
-            entries.append(Entry(name, kind, number, fingerprint))
-            lines.append(line)
+        entries, lines = read_entries(enumerate(rows(text), 1), path)
         lock = cls(entries)
-        if not len(entries) == len(lock._by_fingerprint) == sum(map(len, lock._versions.values())):
+        if len(entries) != sum(map(len, lock._versions.values())):
             raise _contradiction(entries, lines, path)
         return lock
 
     def render(self) -> str:
         """Return the file's content, sorted by name, then number, with Unix ends of line."""
-        rows = [HEADER, *(f"{n} {k} {v} {f}" for n, k, v, f in self.entries), ""]
-        return "\n".join(rows)
+        lines = [HEADER]
+        for name, kind, number, fingerprint, physical in self.entries:
+            if physical is None:
+                lines.append(f"{name} {kind} {number} {fingerprint}")
+            else:
+                lines.append(f"{name} {kind} {number} {fingerprint} as {physical}")
+                lines[0] = f"{FORMAT_2}\n{HEADER}"
+        return "\n".join([*lines, ""])
 
     @property
     def labels(self) -> list[str]:
@@ -108,7 +112,7 @@ class Lock:
         return sorted(self._versions, key=lambda name: -max(self._versions[name]))
 
     def number(self, name: str, fingerprint: str) -> int | None:
-        """Return the number that stands for this content of ``name``, or None."""
+        """Return the lowest number that stands for this content of ``name``, or None."""
         return self._by_fingerprint.get((name, fingerprint))
 
     def entry(self, name: str, number: int) -> Entry | None:
@@ -143,6 +147,9 @@ class Lock:
 
         Args:
             wanted: label, kind and fingerprint of each object.
+
+        Raises:
+            LockError: no number is left.
         """
         added: list[Entry] = []
         fresh: dict[tuple[str, str], Entry] = {}
@@ -152,7 +159,7 @@ class Lock:
                 continue
             if name not in highest:
                 highest[name] = max(self._versions.get(name, (0,)))
-            highest[name] += 1
+            highest[name] = following(name, highest[name])
             entry = Entry(name, kind, highest[name], fingerprint)
             fresh[name, fingerprint] = entry
             added.append(entry)
@@ -176,28 +183,87 @@ class Lock:
         return f"<Lock of {len(self.entries)} versions of {len(self._versions)} objects>"
 
 
+def following(name: str, number: int) -> int:
+    """Return the number after ``number``.
+
+    Raises:
+        LockError: no number is left for ``name``.
+    """
+    if number + 1 not in _RANGE:
+        raise LockError(
+            f"no number is left for {name}: procver.lock gives {number} to one of its versions",
+            hint=_BY_HAND,
+        )
+    return number + 1
+
+
+def rows(text: str) -> list[str]:
+    """Return the lines of a lock file, with either end of line and without a byte order mark."""
+    return [row.removesuffix("\r") for row in text.removeprefix("\ufeff").split("\n")]
+
+
+def read_entries(
+    numbered: Iterable[tuple[int, str]], path: str, damaged: list[LockError] | None = None
+) -> tuple[list[Entry], list[int]]:
+    """Return the entries of numbered lines, and the number of each one's line.
+
+    Args:
+        numbered: the lines; empty ones and comments are left out.
+        path: what to call the file in errors.
+        damaged: takes the errors of lines that are not entries; None to raise them.
+
+    Raises:
+        LockError: a line is not an entry, or the format is newer than 2.
+    """
+    entries: list[Entry] = []
+    lines: list[int] = []
+    valid = _FINGERPRINT.fullmatch
+    for line, row in numbered:
+        if not row or row[0] == "#":
+            found = _FORMAT.match(row)
+            if found and int(found[1][:9]) > 2:
+                raise LockError(
+                    f"{path}:{line}: format {found[1]} is of a newer procver", hint=_UPGRADE
+                )
+            continue
+        try:
+            name, word, digits, fingerprint = row.rsplit(" ", 3)
+            kind = _KINDS[word]
+            number = int(digits)
+        except (ValueError, KeyError):
+            number = 0
+        # str() of the number tells faster than a pattern: no sign, blank or leading zero.
+        if number in _RANGE and valid(fingerprint) and name and str(number) == digits:
+            entries.append(Entry(name, kind, number, fingerprint))
+        elif named := _NAMED.fullmatch(row):
+            name, word, digits, fingerprint, physical = named.groups()
+            entries.append(Entry(name, _KINDS[word], int(digits), fingerprint, physical))
+        elif damaged is None:
+            raise _malformed(row, f"{path}:{line}")
+        else:
+            damaged.append(_malformed(row, f"{path}:{line}"))
+            continue
+        lines.append(line)
+    return entries, lines
+
+
 def _contradiction(entries: list[Entry], lines: list[int], path: str) -> LockError:
-    """Return what is wrong with the first line that repeats or contradicts an earlier one."""
+    """Return an error about the first line that repeats or contradicts an earlier one."""
     numbers: dict[tuple[str, int], Entry] = {}
-    contents: dict[tuple[str, str], int] = {}
     for entry, line in zip(entries, lines, strict=True):
-        name, kind, number, fingerprint = entry
-        first = numbers.setdefault((name, number), entry)
-        what = f"{path}:{line}: {name} {number} is there twice"
-        if first.fingerprint != fingerprint:
+        first = numbers.setdefault((entry.name, entry.number), entry)
+        if first is entry:
+            continue
+        what = f"{path}:{line}: {entry.name} {entry.number} is there twice"
+        if first.fingerprint != entry.fingerprint:
             what += ", with different content: two branches took the same number"
             return LockError(what, hint=_REBASE)
-        if first.kind != kind:
-            return LockError(f"{what}, as {first.kind} and as {kind}", hint=_BY_HAND)
-        if first is not entry:
-            return LockError(what, hint="delete one of the two lines, then run: procver lock")
-        held = contents.setdefault((name, fingerprint), number)
-        if held != number:
-            break
-    return LockError(
-        f"{path}:{line}: {name} has the same content under two numbers, {held} and {number}",
-        hint=_REBASE,
-    )
+        if first.kind != entry.kind:
+            return LockError(f"{what}, as {first.kind} and as {entry.kind}", hint=_BY_HAND)
+        if first.physical != entry.physical:
+            return LockError(f"{what}, under two physical names", hint=_BY_HAND)
+        return LockError(what, hint="delete one of the two lines, then run: procver lock")
+    raise AssertionError("no contradiction")
 
 
 def _malformed(row: str, place: str) -> LockError:
@@ -213,7 +279,7 @@ def _malformed(row: str, place: str) -> LockError:
     elif _NEWER.fullmatch(fields[3]) and not fields[3].startswith("v1:"):
         return LockError(
             f"{place}: fingerprint {fields[3].partition(':')[0]} is of a newer procver",
-            hint="upgrade procver to the version that wrote this file",
+            hint=_UPGRADE,
         )
     else:
         why = f"{fields[3]!r} is no fingerprint (v1: and 64 hexadecimal digits)"

@@ -157,4 +157,5 @@ def drop_order(known: Known, ids: Iterable[int]) -> list[int]:
     ]
     chosen -= set(known.closure(left_out))
     edges = {v: [n for n in known.requires.get(v, ()) if n in chosen] for v in sorted(chosen)}
-    return [v for component in reversed(components(edges)) for v in component]
+    # The members of a cycle were created in the order of their ids.
+    return [v for component in reversed(components(edges)) for v in sorted(component)[::-1]]

@@ -83,6 +83,8 @@ class Analysis(NamedTuple):
             ``references``; empty if the source must be read again for a rewriting.
         words: every distinct folded identifier of the source, joined by newlines: the analysis
             stays valid while no name among them becomes, or ceases to be, managed.
+        early: of a routine, the references that its creation looks up (the types of its signature, a
+            body that is bound at once); it looks up the others when it runs.
     """
 
     name: Name
@@ -96,6 +98,12 @@ class Analysis(NamedTuple):
     notes: tuple[Note, ...] = ()
     words: str = ""
     recipe: str = ""
+    early: tuple[Name, ...] = ()
+
+    @property
+    def needed(self) -> tuple[Name, ...]:
+        """The references that must exist before the object can be created."""
+        return self.early if self.kind.is_routine else self.references
 
 
 class Edit(NamedTuple):

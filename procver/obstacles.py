@@ -22,7 +22,11 @@ _SUFFIX = (
 
 
 def refuse(
-    database: Database, project: Project, steps: Iterable[Create], roles: Sequence[str]
+    database: Database,
+    project: Project,
+    steps: Iterable[Create],
+    roles: Sequence[str],
+    owners: Sequence[dict[str, Any]],
 ) -> tuple[tuple[str, Note], ...]:
     """Refuse to create what cannot be created here.
 
@@ -31,12 +35,13 @@ def refuse(
         project: whose versions.
         steps: what shall be created.
         roles: those that ``[grants]`` names for it.
+        owners: those that it is to have.
 
     Returns:
         what nobody but a person can do for the new versions, each with the source file that it is about.
 
     Raises:
-        DatabaseError: a schema or role is missing.
+        DatabaseError: a schema or role is missing, or the login cannot give something its owner.
         ConflictError: a name is taken by what this project did not make.
         StalePlanError: another command of this project has just created it.
     """
@@ -54,11 +59,17 @@ def refuse(
     ]
     schemas_wanted = [{"schema": schema} for schema in sorted({name.schema for name in wanted})]
     models = _models(wanted.values())
-    taken, schemas, missing, signed = database.read(
+    kept = [{**owner, "at": at} for at, owner in enumerate(owners) if "kept" in owner]
+    others = [{**owner, "at": at} for at, owner in enumerate(owners) if "kept" not in owner]
+    taken, schemas, missing, signed, *unsettable = database.read(
         Call("taken", {"names": names}),
         Call("missing_schemas", {"names": schemas_wanted}),
         Call("missing_roles", {"roles": roles}),
         Call("signatures", {"names": [_about(name) for name in models]}),
+        Call("unsettable", {"owners": others}),
+        *(
+            [Call("unsettable_kept", {"owners": kept})] if kept else []
+        ),  # else no registry may be there
     )
     if schemas:
         schema = _part(project, schemas[0][0])
@@ -72,6 +83,9 @@ def refuse(
             f"role {role}, which [grants] in procver.toml names, does not exist on this server{_more(missing)}",
             hint=f"create it with your migration tool: CREATE ROLE {role}; or correct [grants]",
         )
+    for rows in unsettable:
+        if rows:
+            raise _unsettable(owners, rows)
     if taken:
         raise _taken(database, project, wanted, taken)
     unsigned = (
@@ -80,6 +94,29 @@ def refuse(
         for note in _unsigned(project, models[Name(schema, leaf)], how)
     )
     return (*_unseen(project, wanted.values()), *unsigned)
+
+
+_WHY = {
+    "member": ("the login is not a member of role {role}", "GRANT {role} TO {login}"),
+    "set": ("the login has no SET option on role {role}", "GRANT {role} TO {login} WITH SET TRUE"),
+    "create": ("that role has no CREATE on schema {schema}", "GRANT CREATE ON SCHEMA {schema} TO {role}"),
+    "missing": ("there is no role {role}", "CREATE ROLE {role}"),
+    "impersonate": (
+        "the login has no IMPERSONATE on user {role}", "GRANT IMPERSONATE ON USER::{role} TO {login}",
+    ),
+    "alter": ("the login is not a member of role {role}", "ALTER ROLE {role} ADD MEMBER {login}"),
+    "principal": ("there is no user or role {role}", "CREATE USER {role} or CREATE ROLE {role}"),
+}  # fmt: skip
+"""Obstacles to giving something an owner, each with its remedy."""
+
+
+def _unsettable(owners: Sequence[dict[str, Any]], rows: list[Row]) -> DatabaseError:
+    at, why, role, login, schema = rows[0]
+    said, remedy = (text.format(role=role, login=login, schema=schema) for text in _WHY[why])
+    return DatabaseError(
+        f"cannot make {role} the owner of {owners[at]['physical']}: {said}{_more(rows)}",
+        hint=f"{remedy}; or hand the version before, or the source, over to another owner",
+    )
 
 
 def _source(project: Project, wanted: dict[Name, Create], schema: str) -> str:
@@ -131,7 +168,7 @@ def _taken(
 ) -> ConflictError | DatabaseError:
     schema, leaf, what = taken[0]
     name = Name(schema, leaf)
-    article = "an" if what[0] in "aeiou" else "a"
+    article = "an" if re.match(r"[aeio]|u(?!s|n[iy])", what) else "a"
     message = f"{article} {what} called {project.scanner.label(name)} exists already, and "
     for owner, label, number in _owners(database, name):
         if owner != project.config.name:

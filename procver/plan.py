@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from procver.contract import Contract, Member
 from procver.errors import ConflictError
+from procver.graph import components
 from procver.known import CONDEMNED, Known, KnownRelease, KnownVersion
 from procver.objects import Note
 
@@ -215,28 +216,11 @@ def _reason(
 
 def restoration(versions: Iterable[KnownVersion], known: Known) -> tuple[Create, ...]:
     """Return what must be re-created so that ``versions`` and all they need can be called."""
-    closure = list(known.closure(version.id for version in versions))
-    done: dict[int, Create] = {}
-
-    def visit(start: int) -> None:
-        stack = [(start, False)]
-        entered: set[int] = set()
-        while stack:
-            version_id, leaving = stack.pop()
-            if version_id in done or (not leaving and version_id in entered):
-                continue
-            if not leaving:
-                entered.add(version_id)
-                stack.append((version_id, True))
-                stack.extend((need, False) for need in known.requires.get(version_id, ()))
-                continue
-            version = known.by_id[version_id]
-            if not version.usable:
-                done[version_id] = _restored(version)
-
-    for version_id in closure:
-        visit(version_id)
-    return tuple(done.values())
+    closure = known.closure(version.id for version in versions)
+    edges = {version_id: known.requires.get(version_id, ()) for version_id in closure}
+    # The members of a cycle were created in the order of their ids.
+    order = [known.by_id[id_] for component in components(edges) for id_ in sorted(component)]
+    return tuple(_restored(version) for version in order if not version.usable)
 
 
 def _restored(version: KnownVersion) -> Create:

@@ -28,7 +28,7 @@ class Prepared:
         self, project: Project, database: Database, known: Known, steps: tuple[Create, ...]
     ) -> None:
         stored = [s.known.id for s in steps if s.known is not None]
-        stored += [s.previous.id for s in steps if s.previous and not _speaks(s.previous)]
+        stored += [s.previous.id for s in steps if s.previous and not speaks(s.previous)]
         first = [s.member for s in steps if s.member and not s.known and not s.previous]
         names = [{**_target(m.name), "kind": str(m.kind)} for m in first]
         definitions, namesakes = database.read(
@@ -62,8 +62,8 @@ class Prepared:
         member, previous = step.member, step.previous
         assert member is not None  # a step without one is restored
         found: dict[str, Any] = {}
-        if previous is not None and _same_sort(previous.kind, member.kind):
-            if _speaks(previous):
+        if previous is not None and same_sort(previous.kind, member.kind):
+            if speaks(previous):
                 found["like"] = {**_target(previous.name), "kind": str(previous.kind)}
             else:
                 _kept(self._definitions[previous.id])
@@ -76,7 +76,7 @@ class Prepared:
         return found or None
 
 
-def _speaks(version: KnownVersion) -> bool:
+def speaks(version: KnownVersion) -> bool:
     """Return whether the catalog still tells who may use a version: one in quarantine says nobody."""
     return version.usable and version.quarantined_at is None
 
@@ -144,7 +144,8 @@ def _fresh(step: Create, project: Project, privileges: dict[str, Any] | None) ->
     )  # fmt: skip
 
 
-def _same_sort(one: Any, other: Any) -> bool:
+def same_sort(one: Any, other: Any) -> bool:
+    """Return whether two kinds have the same privileges."""
     return bool(one.is_routine == other.is_routine and one.is_relation == other.is_relation)
 
 

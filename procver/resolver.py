@@ -87,7 +87,7 @@ class Resolver(Mapping[str, str]):
         except OSError as error:
             why = error.strerror or str(error)
             raise UsageError(f"cannot read mapping file {os.fspath(path)}: {why}") from error
-        except ValueError as error:  # not JSON, or not UTF-8
+        except (ValueError, RecursionError) as error:  # not JSON, or not UTF-8
             raise UsageError(
                 f"mapping file {os.fspath(path)} is not JSON: {error}", hint=_REMAKE
             ) from error
@@ -131,6 +131,7 @@ class Resolver(Mapping[str, str]):
         objects = {row[4]: (row[5], row[7]) for row in rows}
         owner, _, dialect, schema = rows[0][:4]
         found = "".join(rows[0][9:10])  # a registry that no newer procver upgraded yet has none
+        _check(dialect, objects, f"the registry's row of release {release!r}")
         return cls(
             release, dialect, objects, default_schema=schema or "", project=owner, digest=found
         )
@@ -138,18 +139,22 @@ class Resolver(Mapping[str, str]):
     @classmethod
     def _read(cls, document: Any, what: str) -> Self:
         number = document.get("procver") if isinstance(document, Mapping) else None
-        if isinstance(number, int) and number > FORMAT:
+        if type(number) is int and number > FORMAT:
             raise UsageError(
                 f"{what} has format {number}; this procver reads up to {FORMAT}",
                 hint="upgrade procver in the app, or make the mapping with the app's version of it",
             )
         try:
-            if number != FORMAT:
+            if type(number) is not int or number != FORMAT:
                 raise ValueError("it lacks '\"procver\": 1'")
             objects = {
                 name: (row["kind"], row["physical"]) for name, row in document["objects"].items()
             }
             more = {key: document.get(key, "") for key in ("default_schema", "project", "digest")}
+            for value in (document["release"], document["dialect"], *more.values()):
+                if not isinstance(value, str):
+                    raise TypeError(f"{value!r:.60} is not a name")
+            _check(document["dialect"], objects, what)
             found = cls(document["release"], document["dialect"], objects, **more)
             found._rows = document["objects"]
             return found
@@ -303,6 +308,48 @@ class _Known(dict[str, str]):
             by_form.setdefault(folded.rpartition(".")[2], logical)
         forms = get_close_matches(str(name).casefold(), by_form, n=4, cutoff=0.6)
         return list(dict.fromkeys(by_form[form] for form in forms))[:3]
+
+
+_KINDS = {
+    "postgresql": {"function", "procedure", "view", "materialized_view"},
+    "mssql": {"function", "procedure", "view", "table_type"},
+}
+
+_PARTS = {
+    "postgresql": r'[^\W\d][\w$]{0,62}|"(?:[^"\x00-\x1f\x7f\ud800-\udfff]|""){1,63}"',
+    "mssql": r"[^\W\d][\w@$#]{0,127}|\[(?:[^\]\x00-\x1f\x7f\ud800-\udfff]|\]\]){1,128}\]",
+}
+"""A part of a physical name, by dialect: plain, or quoted with the closing quote doubled."""
+
+
+def _check(dialect: str, objects: Mapping[str, tuple[str, str]], what: str) -> None:
+    """Refuse what is not a mapping of names: an app puts its values into SQL as they are.
+
+    Raises:
+        UsageError: a value is not a physical name, or its kind is none of the dialect.
+    """
+    import re
+
+    if dialect not in _PARTS:
+        raise UsageError(
+            f"{what} is for the dialect {dialect!r:.60}, which this procver does not know",
+            hint=_REMAKE,
+        )
+    part, kinds = _PARTS[dialect], _KINDS[dialect]
+    is_name = re.compile(rf"(?:(?:{part})\.)?(?:{part})").fullmatch
+    for name, (kind, physical) in objects.items():
+        if not isinstance(name, str):
+            raise UsageError(f"{what} has {name!r:.60} for the name of an object", hint=_REMAKE)
+        if not isinstance(physical, str) or not is_name(physical):
+            raise UsageError(
+                f"{what} has {physical!r:.60} for {name!r:.60}, which is not the name of an object",
+                hint=_REMAKE,
+            )
+        if not isinstance(kind, str) or kind not in kinds:
+            raise UsageError(
+                f"{what} has the kind {kind!r:.60} for {name!r:.60}, which {dialect} does not have",
+                hint=_REMAKE,
+            )
 
 
 _VERIFY = {

@@ -116,7 +116,8 @@ class Workshop:
 
     def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Run SQL in the target and return its rows."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True, client_encoding="utf8") as connection:
+            connection.execute("SET DateStyle = 'ISO'")  # the only one that psycopg reads
             cursor = connection.execute(query.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import functools
 import gc
 import importlib
+import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
 from procver import __version__
-from procver.cli.output import Output, colour, prepare_streams, show_error
+from procver.cli.output import Output, colour, prepare_streams, show_error, silence
 from procver.dialects import Database, connect
 from procver.errors import ProcverError, UsageError
 from procver.objects import Note
@@ -27,7 +30,7 @@ _COMMANDS = {
     "demo": "demo",
     "embedded": "setup",
     "completion": "setup",
-    "lock": "publishing",
+    "lock": "locking",
     "plan": "publishing",
     "publish": "publishing",
     "map": "publishing",
@@ -55,6 +58,13 @@ class _Commands(click.Group):
         assert isinstance(found, click.Command)
         return found
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the command line; see `invoke` for a reader that went away while help was printed."""
+        try:
+            return super().make_context(*args, **options)
+        except BrokenPipeError:
+            raise _ReaderGoneError from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and tell a reader that went away from click's own exit code for it, our findings."""
         try:
@@ -71,14 +81,16 @@ class _Commands(click.Group):
             status = super().main(words, *rest, **{**options, "standalone_mode": False})
             sys.exit(status if isinstance(status, int) else 0)
         except _ReaderGoneError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            silence(sys.stdout)
             sys.exit(141)
         except (click.ClickException, click.Abort, Exception, KeyboardInterrupt) as error:
             if isinstance(error, _NO_ARGUMENTS) and not as_json:
-                error.show()
+                with suppress(OSError):
+                    error.show()
                 sys.exit(2)
-            said = _said(error)
-            show_error(said, as_json=as_json)
+            shown = _hider(words)
+            said = _said(error, shown)
+            show_error(said, as_json=as_json, shown=shown)
             sys.exit(said.exit_code)
 
 
@@ -108,8 +120,37 @@ _NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
 """What click 8.2 and newer raise for a bare ``procver``; its text is the help page."""
 
 
-def _said(error: BaseException) -> ProcverError:
-    """Return what to tell the user of an error, whoever raised it."""
+_TARGET = re.compile(r"://|(?i:\b(?:password|pwd)\s*=)|[^\s/@:]:\S*@")
+"""What a target with a password has in it, wherever on the command line it was written."""
+
+_LOGIN = re.compile(r"(?<![^\s/@:])[^\s/@:]+:\S*@")
+
+
+def _hider(words: Sequence[str]) -> Callable[[str], str]:
+    """Return a function that takes out of a message those arguments that look like a target."""
+    given = [word.partition("=")[2] if word.startswith("--") else word for word in words]
+    targets = [word for word in given if _TARGET.search(word)]
+    logins = (_LOGIN.search(word.rpartition("://")[2]) for word in targets)
+    parts = [*targets, *(login[0] for login in logins if login)]
+    parts += map(os.path.normpath, targets)  # of one that was taken for a path
+    forms = {form for part in parts for form in (part, repr(part)[1:-1], json.dumps(part)[1:-1])}
+    longest = sorted(forms, key=len, reverse=True)
+
+    def shown(text: str) -> str:
+        for form in longest:
+            text = text.replace(form, "(a target, not shown)")
+        return text
+
+    return shown
+
+
+def _said(error: BaseException, shown: Callable[[str], str]) -> ProcverError:
+    """Return what to tell the user of an error, whoever raised it.
+
+    Args:
+        error: what was raised.
+        shown: returns what may be shown of a text.
+    """
     if isinstance(error, ProcverError):
         return error
     if isinstance(error, click.ClickException):
@@ -125,7 +166,23 @@ def _said(error: BaseException) -> ProcverError:
         return _InterruptedError(
             "interrupted", hint="run the same command again: it goes on where it stopped"
         )
-    traceback.print_exception(error)
+    if isinstance(error, OSError):
+        what = f"{error.filename}: " if error.filename else ""
+        return UsageError(
+            f"the operating system refused: {what}{error.strerror or error}",
+            hint="put that right, then run the same command again",
+        )
+    if isinstance(error, (RecursionError, MemoryError)):
+        return UsageError(
+            "something in the project is nested too deeply, or is too large",
+            hint="look for what was generated or damaged, then run the same command again",
+        )
+    if isinstance(error, UnicodeError) or (isinstance(error, ValueError) and "null" in str(error)):
+        return UsageError(
+            "an argument or a name holds bytes that are not text", hint="write it as UTF-8"
+        )
+    with suppress(OSError):
+        click.echo(shown("".join(traceback.format_exception(error))), err=True, nl=False)
     return _FaultError(
         f"a fault in procver itself: {type(error).__name__}: {error}",
         hint="what was done so far is whole: run the same command again; please report the lines on stderr",
@@ -165,10 +222,7 @@ class Context:
                 f"{len(found)} remark(s) on the sources: `procver lock --check` shows them"
             )
         for path, note in (*(() if brief else found), *more):
-            self.output.remark(
-                click.style("warning: ", fg="yellow")
-                + f"{path}:{note.line}: {note.message}\n    {note.hint}"
-            )
+            self.warn(f"{path}:{note.line}: {note.message}", note.hint)
         return [
             {
                 "rule": note.rule,
@@ -179,6 +233,10 @@ class Context:
             }
             for path, note in (*found, *more)
         ]
+
+    def warn(self, message: str, hint: str | None) -> None:
+        """Print a warning and what to do about it on stderr."""
+        self.output.remark(click.style("warning: ", fg="yellow") + f"{message}\n    {hint}")
 
     def connect(self) -> Database:
         """Open a connection to the target; it is closed when the command ends."""
@@ -193,6 +251,16 @@ class Context:
         return database
 
 
+def _absolute(directory: str) -> Path:
+    try:
+        return Path(directory).absolute()
+    except OSError as error:
+        raise UsageError(
+            f"the current directory cannot be found: {error.strerror}",
+            hint="change to a directory that exists",
+        ) from error
+
+
 def command(
     *, target: bool = True, project: bool = True
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -202,7 +270,7 @@ def command(
         @functools.wraps(function)
         def run(*args: Any, **options: Any) -> Any:
             output = Output(as_json=options.pop("as_json"), quiet=options.pop("quiet"))
-            directory = Path(options.pop("directory", None) or ".")
+            directory = _absolute(options.pop("directory", None) or ".") if project else Path()
             return function(
                 Context(directory, options.pop("target", None), output), *args, **options
             )

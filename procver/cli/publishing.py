@@ -1,4 +1,4 @@
-"""lock, plan, publish, map."""
+"""plan, publish, map."""
 
 from __future__ import annotations
 
@@ -9,48 +9,17 @@ import click
 
 from procver import mapping
 from procver.cli.group import Context, command
+from procver.cli.output import emit
 from procver.contract import Contract
 from procver.errors import FindingsError
 from procver.known import Known
 from procver.plan import PIN, RESTORED, RETURNED, UNRELEASED, Plan
-from procver.project import lockfile
 from procver.project.config import Config
-from procver.project.files import write_atomic
+from procver.project.files import is_stdout
+from procver.project.outputs import check_map, write_map, write_output
 from procver.publish import check_release_name, preview, publish
 from procver.recorded import digest
 from procver.releases import find_release, known_of
-
-
-@click.command()
-@command(target=False)
-@click.option("--check", is_flag=True, help="Change nothing; exit 1 if the lock file would change.")
-@click.option(
-    "--base", metavar="REF", is_flag=False, flag_value="",
-    help="Start from the lock file at this git revision (default: the configured main branch).",
-)  # fmt: skip
-def lock(context: Context, check: bool, base: str | None) -> None:
-    """Give numbers to new versions, in procver.lock, offline."""
-    project = context.project
-    start = (base or project.config.main) if base is not None else None
-    numbered = project.rebased(start) if start else project.numbered
-    project.check(numbered)
-    _, found, added = numbered
-    document = {
-        "added": [
-            {"name": e.name, "kind": str(e.kind), "version": e.number, "fingerprint": e.fingerprint}
-            for e in added
-        ],
-        "versions": len(found),
-        "remarks": context.remarks(),
-    }
-    differs = bool(added) or (start is not None and not lockfile.holds(project.config, found))
-    if differs and not check:
-        lockfile.write(project.config, found)
-    verb = "would add" if check else "added"
-    lines = [f"{verb} {e.name} {e.number} ({e.kind})" for e in added]
-    context.output.data(document, lines or ["procver.lock is up to date"])
-    if check and differs:
-        raise SystemExit(FindingsError.exit_code)
 
 
 @click.command()
@@ -74,6 +43,7 @@ def plan(context: Context, release: str | None) -> None:
 def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> None:
     """Publish the sources as a release, and write its mapping."""
     project, output = context.project, context.output
+    check_map(project.config)
     target = context.target_name
     if dry_run:
         found, _ = preview(project, context.connect(), release, locked=locked, target=target)
@@ -84,8 +54,7 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
     with output.progress(f"publishing {release}") as progress:
         done = publish(project, database, release, locked=locked, progress=progress, target=target)
     remarks = context.remarks(done.plan.remarks, brief=True)
-    path = project.config.root / project.config.map
-    write_atomic(path, _mapping(project.config, release, done.contract, "json"))
+    write_map(project.config, _mapping(project.config, release, done.contract, "json"))
     document = {
         **(done.plan.as_json() if output.as_json else {}),
         "remarks": remarks,
@@ -121,10 +90,10 @@ def map_(context: Context, release: str, from_database: bool, form: str, path: s
         text = _recorded(project.config, known_of(project, context.connect()), release, form)
     else:
         text = _mapping(project.config, release, project.contract(), form)
-    if path in (None, "-"):
-        click.echo(text, nl=False)
+    if path is None or is_stdout(path):
+        emit(text, newline=False)
         return
-    write_atomic(Path(path), text)
+    write_output(project.config, Path(path), text)
     context.output.data({"release": release, "mapping": path}, [f"mapping written to {path}"])
 
 
@@ -199,7 +168,6 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     yield f"{what}{len(plan.create)} to create, {plan.reuse} reused{note}"
 
 
-lock_command = lock
 plan_command = plan
 publish_command = publish_
 map_command = map_

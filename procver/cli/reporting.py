@@ -14,6 +14,8 @@ from procver import audit
 from procver.cli.group import Context, command
 from procver.cli.output import table
 from procver.errors import UsageError
+from procver.project.files import is_stdout
+from procver.project.outputs import write_output
 from procver.registry.actions import ACTIONS, Action
 from procver.status import Status, status
 
@@ -149,14 +151,16 @@ def status_command(context: Context, format_: str, output: Path | None) -> None:
         lines = list(exposition(found))
     else:
         lines = list(_page(found))
-    if output in (None, Path("-")):
+    if output is None or is_stdout(output):
         context.output.data(found.as_json(), lines)
         return
-    from procver.project.files import write_atomic
-
     plain = [click.unstyle(line) for line in lines]
     text = json.dumps(found.as_json(), indent=2, ensure_ascii=False)
-    write_atomic(output, (text if context.output.as_json else "\n".join(plain)) + "\n")
+    write_output(
+        context.project.config,
+        output,
+        (text if context.output.as_json else "\n".join(plain)) + "\n",
+    )
 
 
 def _page(found: Status) -> Iterator[str]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from procver.cli.group import Context, command
-from procver.errors import UsageError
+from procver.errors import ConfigError, UsageError
+from procver.project import git
 from procver.project.config import is_project_name, target_url
-from procver.project.files import write_atomic
+from procver.project.files import check_target, is_stdout, read_bytes, write_atomic
+from procver.project.outputs import write_output
 
 _CONFIG = """\
 [project]
@@ -21,7 +24,7 @@ dialect = "{dialect}"
 sources = ["sql"]
 default_schema = "{schema}"
 map = "procver.map.json"
-
+{main}
 [targets]
 {targets}
 [gc]
@@ -80,6 +83,9 @@ END;
 GO
 """
 
+_ATTRIBUTE = "procver.lock merge=procver-lock"
+_DRIVER = "procver lock --merge-driver %O %A %B %P"
+
 _EXAMPLES = {
     "postgresql": ("public", _POSTGRESQL_TARGETS, _VIEW, _FUNCTION, ""),
     "mssql": (
@@ -106,19 +112,28 @@ _EXAMPLES = {
     "--prefix", metavar="NAME", help="With --roles: what their names begin with [default: procver].",
 )  # fmt: skip
 @click.option(
+    "--git", "with_git", is_flag=True,
+    help="Install the merge driver for procver.lock in this clone, in a project that exists or in the new one.",
+)  # fmt: skip
+@click.option(
     "-o", "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="With --roles: where to; - for stdout [default: procver-roles.sql].",
 )  # fmt: skip
 def init_command(
-    context: Context, dialect: str | None, name: str | None, roles: bool, prefix: str | None, output: Path | None,
+    context: Context, dialect: str | None, name: str | None, roles: bool, prefix: str | None, with_git: bool,
+    output: Path | None,
 ) -> None:  # fmt: skip
     """Write procver.toml, sql/ and a first example; or the script for a project's roles."""
-    if roles and name is None and dialect is None:
+    if with_git and not roles and name is None and dialect is None and _is_project(context):
+        lines = list(_install_driver(context.project.config.root))
+        context.output.data({"files": [".gitattributes"], "merge_driver": _DRIVER}, lines)
+        return
+    if roles and name is None and dialect is None and not with_git:
         _write_roles(context, "procver" if prefix is None else prefix, output)
         return
     if roles or prefix is not None or output is not None:
         raise UsageError(
-            "--prefix and --output go with --roles, --name and --dialect without it",
+            "--prefix and --output go with --roles, --git, --name and --dialect without it",
             hint="write procver init --name NAME, or procver init --roles --prefix NAME",
         )
     root = context.directory.resolve()
@@ -131,35 +146,85 @@ def init_command(
         )
     dialect = dialect or "postgresql"
     schema, targets, view, function, first = _EXAMPLES[dialect]
+    main = _main_branch(root, needed=with_git)
     # A JSON string is a TOML string too.
     quoted = json.dumps(name, ensure_ascii=False)
     files = {
         "procver.toml": _CONFIG.format(
-            name=quoted, dialect=dialect, schema=schema, targets=targets
+            name=quoted, dialect=dialect, schema=schema, targets=targets, main=main
         ),
         "sql/greetings.sql": view,
         "sql/greet.sql": function,
     }
-    there = [path for path in files if (root / path).exists()]
+    there = [path for path in files if os.path.lexists(root / path)]
     if there:
         raise UsageError(
             f"{there[0]} exists already",
             hint="procver init only writes into a place that has none of its files",
         )
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(root / path, text)
     ignore = root / ".gitignore"
-    lines = ignore.read_text("utf-8").splitlines() if ignore.exists() else []
-    if ".procver/" not in lines:
-        write_atomic(ignore, "\n".join([*lines, ".procver/"]) + "\n")
+    try:
+        (root / "sql").mkdir(exist_ok=True)
+        for path in (*files, ignore.name):
+            check_target(root / path, within=root)
+        ignored = read_bytes(ignore) if ignore.exists() else b""
+    except OSError as error:
+        raise UsageError(
+            f"cannot write into {root}: {error.filename or ignore}: {error.strerror}",
+            hint="make it a directory that this user may write to",
+        ) from error
+    for path, text in files.items():
+        write_atomic(root / path, text, within=root)
+    if b".procver/" not in ignored.splitlines():
+        apart = b"" if ignored.endswith(b"\n") or not ignored else b"\n"
+        write_atomic(ignore, ignored + apart + b".procver/\n", within=root)
+    installed = list(_install_driver(root)) if with_git else []
     context.output.data(
         {"project": name, "files": list(files)},
         [
             *(f"wrote {path}" for path in files),
+            *installed,
             f"next: {first}procver lock, then procver publish --release 1",
         ],
     )
+
+
+def _is_project(context: Context) -> bool:
+    try:
+        return bool(context.project)
+    except ConfigError:
+        if (context.directory / "procver.toml").exists():
+            raise
+        return False
+
+
+def _main_branch(root: Path, *, needed: bool) -> str:
+    """Return the line of procver.toml for a main branch that is not called main."""
+    try:
+        main = git.main_name(root)
+    except UsageError:
+        if needed:
+            raise
+        return ""
+    if needed:
+        git.check(root)
+    if main is None or main == git.DEFAULT:
+        return ""
+    return f"main = {json.dumps(main, ensure_ascii=False)}\n"
+
+
+def _install_driver(root: Path) -> Iterator[str]:
+    """Have git merge procver.lock by `procver lock --merge-driver`, in this clone."""
+    git.check(root)
+    path = root / ".gitattributes"
+    old = path.read_bytes() if path.exists() else b""
+    if _ATTRIBUTE not in old.decode("utf-8", "replace").splitlines():
+        end = b"" if not old or old.endswith(b"\n") else b"\n"
+        write_atomic(path, b"%b%b%b\n" % (old, end, _ATTRIBUTE.encode()))
+        yield "wrote .gitattributes: commit it"
+    git.configure(root, "merge.procver-lock.name", "merge the numbers of procver.lock")
+    git.configure(root, "merge.procver-lock.driver", _DRIVER)
+    yield "the merge driver is installed in this clone; others run: procver init --git"
 
 
 def _write_roles(context: Context, prefix: str, output: Path | None) -> None:
@@ -174,18 +239,29 @@ def _write_roles(context: Context, prefix: str, output: Path | None) -> None:
     config = project.config
     text = script(config.dialect, config.name, project.schemas, prefix)
     names = [f"{prefix}_{role}" for role in ROLES]
-    if output == Path("-"):
+    if output is not None and is_stdout(output):
         context.output.data({"roles": names, "script": text}, text.splitlines())
         return
     place = output or config.root / "procver-roles.sql"
-    if place.exists() and place.read_bytes() != text.encode():
+    if _differs(place, text.encode()):
         raise UsageError(
             f"{place} exists already, with other content",
             hint="look what differs: procver init --roles -o - | diff - FILE; then remove it, or name another with -o",
         )
-    write_atomic(place, text)
+    if output is None:
+        write_atomic(place, text, within=config.root)
+    else:
+        write_output(config, place, text)
     lines = [f"wrote {place}", "next: let your DBA read it, then run it as its first lines say"]
     context.output.data({"roles": names, "files": [str(place)]}, lines)
+
+
+def _differs(place: Path, data: bytes) -> bool:
+    """Return whether there is a regular file with other content."""
+    try:
+        return place.is_file() and read_bytes(place) != data
+    except OSError:
+        return True
 
 
 @click.group()

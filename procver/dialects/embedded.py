@@ -104,7 +104,13 @@ def is_running(root: Path, directory: str = "") -> bool:
 
 
 def _data(root: Path, directory: str) -> Path:
-    return (root / (directory or DEFAULT_DIRECTORY)).expanduser().resolve()
+    try:
+        return (root / (directory or DEFAULT_DIRECTORY)).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):  # no home directory, a link to itself, a NUL
+        raise ConfigError(
+            "the embedded server's data directory cannot be found",
+            hint="name another one: embedded:/path/to/directory",
+        ) from None
 
 
 def _library() -> Any:

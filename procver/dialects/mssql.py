@@ -47,6 +47,7 @@ _COMMITTED = {"versions", "releases", "instances", "channels", "memberships"}
 
 _ABOUT = {
     "definitions": "ids", "drops": "ids", "unmanaged_namesakes": "names", "missing_roles": "roles",
+    "unsettable": "owners",
 }  # fmt: skip
 """Statements that have rows for the items of a list alone, by its key: an empty one is not sent."""
 

@@ -33,6 +33,7 @@ FREETDS_PLACES = (
 
 _SHAPE = "mssql://user:password@host:1433/database"
 _SECRETS = {"pwd", "password", "accesstoken", "clientkey", "keystoresecret"}
+_KEYWORDS = _SECRETS | {"server", "database", "uid", "driver", "dsn", "encrypt", "port", "app"}
 _ADO = {
     "data source": "Server",
     "initial catalog": "Database",
@@ -62,10 +63,17 @@ class Target(NamedTuple):
     database: str
 
     def masked(self, message: str) -> str:
-        """Return ``message`` without any secret of this target."""
+        """Return ``message`` without any secret of this target.
+
+        No driver quotes one. Where one did, it is replaced unless it could as well be a word or a number of the message.
+        """
         for secret in sorted(self.secrets, key=len, reverse=True):
-            message = message.replace(secret, "***")
+            if len(secret) > 4 and not secret.isalpha() and not secret.isdigit():
+                message = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", message)
         return message
+
+    def __repr__(self) -> str:
+        return f"<Target of database {self.database!r}>"
 
 
 def find_driver(installed: Sequence[str], root: Path = Path("/")) -> Driver:
@@ -203,9 +211,14 @@ def _parse(text: str) -> list[tuple[str, str]]:
     while at < len(text.rstrip("; \t\r\n")):
         found = _PART.match(text, at)
         if found is None:
+            # A keyword may be of a password that holds a ; itself.
+            before = parts[-1][0] if parts else ""
+            place = "its beginning" if not parts else f"its part {len(parts)}"
+            if before.casefold() in _KEYWORDS:
+                place = f"{before}=..."
             raise ConfigError(
-                "the target's connection string cannot be read: after"
-                f" {parts[-1][0] + '=...' if parts else 'its beginning'} no keyword=value follows",
+                f"the target's connection string cannot be read: after {place} no keyword=value"
+                " follows",
                 hint="write Server=host,1433;Database=name;...; put a value with ; or } in {braces}",
             )
         value = found[2]
@@ -228,6 +241,11 @@ def _from_url(url: str, installed: Sequence[str]) -> Target:
             "the target's URL cannot be read",
             hint=f"write {_SHAPE}; escape @ : / ? # in a password as %40 %3A %2F %3F %23",
         ) from None
+    if "@" in split.path or ("@" in split.query and "@" not in split.netloc):
+        raise ConfigError(
+            "the target's URL has an @ that is not escaped, and what is of the password is not known",
+            hint=f"write {_SHAPE}; escape @ : / ? # in a password as %40 %3A %2F %3F %23",
+        )
     host, database = unquote(split.hostname or ""), unquote(split.path.lstrip("/"))
     if not host or not database or split.fragment:
         lacking = "host" if not host else "database"

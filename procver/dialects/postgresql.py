@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import random
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,10 +16,10 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 from procver import registry
 from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Lane, Row, Unit
+from procver.dialects.postgresql_url import ESCAPE, LOGIN_HINTS, unreached, why_unreadable
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
 
 try:
@@ -40,27 +39,41 @@ QUEUE_TIMEOUT = 60.0
 GROUP = 16
 """DDL statements sent as one: a message, its parsing and its answer cost as much as a small function."""
 
-PINNED = "SET LOCAL search_path = pg_catalog, pg_temp"
-"""Statements of ours find nothing that other roles may have created."""
+SETTINGS = {
+    "client_encoding": "UTF8", "DateStyle": "ISO, MDY", "IntervalStyle": "postgres", "TimeZone": "UTC",
+    "standard_conforming_strings": "on", "backslash_quote": "safe_encoding", "array_nulls": "on",
+    "transform_null_equals": "off", "xmloption": "content", "bytea_output": "hex",
+    "extra_float_digits": "1", "quote_all_identifiers": "off", "check_function_bodies": "on",
+}  # fmt: skip
+"""What every transaction runs under, whatever the server, database, role or pooler sets: a definition
+means the same everywhere, and the catalog describes it in the same words. They are the server's own
+defaults; a source that sets one of them before its definition wins."""
 
-_READING = (
-    b"SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
-    b" pg_catalog.set_config('row_security', 'off', true)"
-)
+
+def _set(settings: Mapping[str, str]) -> bytes:
+    calls = [f"pg_catalog.set_config('{k}', '{v}', true)" for k, v in settings.items()]
+    return f"SELECT {', '.join(calls)}".encode()
+
+
+# Statements of ours find nothing that other roles may have created, and no policy hides rows from them unseen.
+_OURS = {"search_path": "pg_catalog, pg_temp", "row_security": "off"}
+PINNED = _set(SETTINGS | _OURS)
+
 # What runs as definitions do: under the project's search_path, as the definitions before it left it.
 _BESIDE_DEFINITIONS = ("defer_checks", "check_bodies")
-_TO_DEFINITIONS = b"SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('procver.search_path'), true)"
+_TO_DEFINITIONS = (
+    b"SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('procver.search_path'), true),"
+    b" pg_catalog.set_config('row_security', 'on', true)"
+)
 _FROM_DEFINITIONS = (
-    b"SELECT pg_catalog.set_config('procver.search_path', pg_catalog.current_setting('search_path'), true),"
-    b" pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+    b"SELECT pg_catalog.set_config('procver.search_path', pg_catalog.current_setting('search_path'), true), "
+    + _set(_OURS).removeprefix(b"SELECT ")
 )
 
 _STALE = "PV001"
 _BUSY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 _HINTS = {
-    "28P01": "check user and password of the target",
-    "28000": "check user and password of the target, and pg_hba.conf on the server",
-    "3D000": "create the database first, or correct its name in the target",
+    **LOGIN_HINTS,
     "3F000": "create the schema with your migration tool first",
     "42501": "let the role that publishes own the schema or have CREATE on it; `procver init --roles` writes a script for that",
     "25006": "publish to the primary; a standby or read-only session cannot be written to",
@@ -81,9 +94,6 @@ _REGISTRY = (
 _OWNER = (
     "the version before, or the object that it takes the place of, belongs to that role: make this one a member of it, or"
     " hand it over first: ALTER ... OWNER TO"
-)
-_ESCAPE = (
-    "write postgresql://user:password@host:5432/database; escape @ : / in a password as %40 %3A %2F"
 )
 
 # psycopg warns of every statement that an earlier error made void; the error itself is what we report.
@@ -218,12 +228,14 @@ class PostgresqlDatabase:
         try:
             with connection.pipeline():
                 connection.execute(begin.encode())
-                # What the catalog says is then qualified, and means the same in the transaction that uses it; and a
-                # policy that hides rows must not look like an empty registry.
-                connection.execute(_READING)
+                # What the catalog says is then qualified, and means the same in the transaction that uses it.
+                connection.execute(PINNED)
                 for call in calls:
                     cursor = psycopg.RawCursor(connection)
-                    cursor.execute(self._queries[call.query], (json.dumps(call.argument or {}),))
+                    # Rows are read after the transaction, when another DateStyle may be in force again.
+                    cursor.execute(
+                        self._queries[call.query], (_document(call.argument or {}),), binary=True
+                    )
                     cursors.append(cursor)
                 connection.execute("COMMIT")
             return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
@@ -302,7 +314,7 @@ class PostgresqlDatabase:
         def send(sql: bytes, steps: tuple[Call | Ddl, ...] = (), argument: Any = None) -> None:
             cursor = psycopg.RawCursor(self._connection)
             sent.append(_Sent(cursor, steps))
-            cursor.execute(sql, None if argument is None else (json.dumps(argument),))
+            cursor.execute(sql, None if argument is None else (_document(argument),))
 
         def settle() -> int:
             """Forget the statements that have answered; count the commits among them."""
@@ -321,7 +333,7 @@ class PostgresqlDatabase:
                 for index, unit in enumerate(chain(tuple(window), fresh())):
                     # Each statement must see what others committed while it waited for a lock.
                     send(b"BEGIN ISOLATION LEVEL READ COMMITTED")
-                    send(PINNED.encode())
+                    send(PINNED)
                     defining = False
                     first_of_all = hold(done + index, unit.patient)
                     for steps in _grouped(chain((first_of_all,), unit.steps), group):
@@ -417,6 +429,16 @@ class _RefusedError(Exception):
         return _translated(error, f"{what} failed")
 
 
+def _document(argument: Any) -> str:
+    """Return JSON without escapes: a database in SQL_ASCII cannot read any beyond ASCII."""
+    text = json.dumps(argument, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        return json.dumps(argument)
+    return text
+
+
 def _is_definition(step: Call | Ddl) -> bool:
     """Return whether a step runs under the project's search_path."""
     return isinstance(step, Ddl) or step.query in _BESIDE_DEFINITIONS
@@ -465,73 +487,35 @@ def open_database(
 
     def dial() -> psycopg.Connection[Any]:
         with environment():
-            return psycopg.connect(autocommit=True, prepare_threshold=None, **parts)
+            connection: psycopg.Connection[Any] = psycopg.connect(
+                autocommit=True, prepare_threshold=None, **parts
+            )
+        # Whoever waited for a lock must see what the other one committed.
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        return connection
 
+    refusal: ConfigError | DatabaseError
     try:
         parts = psycopg.conninfo.conninfo_to_dict(url)
         parts.setdefault("connect_timeout", "10")
         parts.setdefault("application_name", "procver")
         parts.update(client_encoding="utf8")
         connection = dial()
-    except psycopg.ProgrammingError as error:
-        raise ConfigError(
-            f"the target's URL cannot be read: {_masked(str(error).strip(), url, parts)}",
-            hint=_ESCAPE,
-        ) from None
+    except (psycopg.ProgrammingError, ValueError) as error:  # ValueError: what is not text
+        refusal = ConfigError(
+            f"the target's URL cannot be read: {why_unreadable(str(error))}", hint=ESCAPE
+        )
     except psycopg.Error as error:
-        message = " ".join(_masked(str(error), url, parts).split())
-        raise DatabaseError(
-            f"the target cannot be reached{_whom(parts)}: {message}",
-            hint=_ESCAPE if _unescaped(parts) else _login_hint(message),
-            sqlstate=error.sqlstate,
-        ) from None
-    if connection.info.server_version < OLDEST_SERVER:
+        refusal = unreached(str(error), url, parts, error.sqlstate)
+    else:
+        if connection.info.server_version >= OLDEST_SERVER:
+            return PostgresqlDatabase(connection, search_path, lock_timeout, dial)
         version = connection.info.server_version // 10000
         connection.close()
-        raise DatabaseError(
+        refusal = DatabaseError(
             f"the server is PostgreSQL {version}", hint="procver needs PostgreSQL 14 or newer"
         )
-    return PostgresqlDatabase(connection, search_path, lock_timeout, dial)
-
-
-def _whom(parts: Mapping[str, Any]) -> str:
-    if _unescaped(parts):
-        return ""
-    words = (("database", "dbname"), ("user", "user"))
-    about = [f"{word} {parts[key]}" for word, key in words if parts.get(key)]
-    return f" ({', '.join(about)})" if about else ""
-
-
-def _unescaped(parts: Mapping[str, Any]) -> bool:
-    """Return whether a part of the password was taken for a host or database."""
-    return any("@" in str(parts.get(key, "")) for key in ("host", "dbname"))
-
-
-def _login_hint(message: str) -> str:
-    if "password authentication failed" in message or "no password supplied" in message:
-        return _HINTS["28P01"]
-    if re.search(r'role ".*" does not exist', message):
-        return "create the role first, or correct the user in the target"
-    if "does not exist" in message:
-        return _HINTS["3D000"]
-    if "pg_hba.conf" in message:
-        return _HINTS["28000"]
-    if "too many c" in message or "connection slots" in message:
-        return "wait, or close other connections, then run the same command again"
-    return "check that the server runs and that the target names its host, port and database"
-
-
-def _masked(message: str, url: str, parts: Mapping[str, Any]) -> str:
-    """Return ``message`` without any part of the password in ``url``, however that was written."""
-    secrets = {str(parts[key]) for key in ("password", "sslpassword") if parts.get(key)}
-    written = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
-    if unquote(written) not in secrets:
-        # With an unescaped @ or / libpq takes the rest of the password for a host, port or database.
-        secrets.update((written, *re.split(r"[@/:?#]", written)))
-    for secret in sorted(secrets, key=len, reverse=True):
-        if secret:
-            message = message.replace(secret, "***")
-    return message
+    raise refusal  # here, so that no error of the driver, which may quote the URL, comes with it
 
 
 def _translated(error: psycopg.Error, doing: str) -> DatabaseError:

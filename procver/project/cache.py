@@ -8,11 +8,13 @@ objects it was made under, or for one that differs in no word of that source.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from hashlib import sha256
+from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -20,7 +22,7 @@ from zlib import crc32
 from procver.objects import Analysis, Header, Managed
 from procver.project.payload import Change, pack, unpack
 
-FORMAT = 2
+FORMAT = 3
 """Counts up when the tables or the payload change; a file of another format is started anew."""
 
 KEEP_DAYS = 30
@@ -78,7 +80,7 @@ class Cache:
             payloads = json.loads("[" + ",".join([row[5] for row in good]) + "]")
             for (number, managed, used, digest, _, _), payload in zip(good, payloads, strict=True):
                 found[digest] = Cached(number, managed, used, *unpack(payload))
-        except (ValueError, TypeError, LookupError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             self._discard()
             return {}
         return found
@@ -215,7 +217,7 @@ class Cache:
                 "SELECT digest, names FROM managed WHERE id = ?", number
             )
             found = {(schema, leaf, kind) for schema, leaf, kind in json.loads(names)}
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
         return found if _digest(found) == digest else None
 
@@ -232,10 +234,13 @@ class Cache:
             return []
 
     def _open(self, *, create: bool) -> sqlite3.Connection | None:
-        if not self._usable or not (create or self._path.is_file()):
+        if not self._usable:
             return None
         try:
-            if create:
+            if not self._path.is_file():
+                # What is there instead, such as a named pipe, sqlite would wait for.
+                if not create or os.path.lexists(self._path):
+                    return None
                 _make_directory(self._path.parent)
             connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
             try:
@@ -273,8 +278,8 @@ class Cache:
 
 
 def _make_directory(directory: Path) -> None:
-    if not directory.is_dir():
-        directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    if not (directory / ".gitignore").exists():  # the embedded server makes the directory too
         (directory / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
@@ -296,10 +301,13 @@ def _digest(names: set[tuple[str, str, str]]) -> str:
     return sha256(json.dumps(sorted(names)).encode()).hexdigest()
 
 
-def recipe_sum(digest: str, analysis: Analysis, recipe: str) -> int:
+def recipe_sum(digest: str, analysis: Analysis, recipe: str) -> float:
     """Return a checksum that tells whether a recipe goes with an analysis of the content ``digest``."""
     return _sum(f"{digest}{analysis.shape}{analysis.references}", recipe)
 
 
-def _sum(key: str, text: object) -> int:
-    return crc32(text.encode(), crc32(key.encode())) if isinstance(text, str) else -1
+def _sum(key: object, text: object) -> float:
+    """Return a checksum; one that equals nothing for what is not text."""
+    if not isinstance(key, str) or not isinstance(text, str):
+        return nan
+    return crc32(text.encode(), crc32(key.encode()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from procver.errors import ConfigError
+from procver.project.files import read_bytes
 from procver.project.placeholders import is_placeholder
 from procver.project.tables import Table
 
@@ -37,6 +40,9 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _DURATION = re.compile(r"([0-9]{1,9}) ?([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONGEST = timedelta(days=36525)
+_DEEPEST = 50
+_NO_ENCODINGS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
+"""Encodings whose text may hold what is not a character, or that are for domain names only."""
 
 
 _NEVER_ON = {
@@ -100,12 +106,13 @@ class Config:
         default_schema: the schema that a bare name means.
         search_path: schemas in which a bare reference is looked up, first match wins.
         suffix: the pattern that makes a physical name of a logical one.
+        exclude_line: the line of procver.toml that names them.
         outside: objects that the project had, and that others own now: references to them are none of its business.
         databases: what the sources call their own database, in names such as ``Shop.dbo.v``.
         placeholders: what stands in sources for other text, ``$(Schema)`` of sqlcmd for instance, with that text.
         map: where publish writes the mapping.
         encoding: of source files without a byte order mark.
-        main: the branch whose lock ``procver lock --base`` starts from.
+        main: the main branch, which keeps its numbers; for ``main`` the remote's HEAD comes first.
         variables: what templates see.
         targets: database URLs by name, variables not yet expanded; kept out of ``repr``.
         trials: the targets marked ``trials = true``, each with its line.
@@ -121,6 +128,7 @@ class Config:
     search_path: tuple[str, ...]
     suffix: str = "_{version}"
     exclude: tuple[str, ...] = ()
+    exclude_line: int = 1
     outside: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     placeholders: Mapping[str, str] = field(default_factory=dict)
@@ -157,7 +165,8 @@ def find(start: Path) -> Path:
     """
     start = start.absolute()
     for directory in (start, *start.parents):
-        if (directory / FILE).is_file():
+        # Whatever it is: a project above must not be taken for one that cannot be read.
+        if os.path.lexists(directory / FILE):
             return directory / FILE
     raise ConfigError(
         f"no {FILE} in {start} or above",
@@ -173,13 +182,13 @@ def load(path: Path) -> Config:
             the message names file, line and key.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
         document = tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"no file {path}", hint="start a project with: procver init") from None
     except OSError as error:
         raise ConfigError(
-            f"cannot read {path}: {error.strerror}", hint="name a file that this user may read"
+            f"cannot read {path}: {error.strerror}", hint="make it a file that this user may read"
         ) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
@@ -188,10 +197,38 @@ def load(path: Path) -> Config:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}", hint="correct the TOML at that place") from error
+    except RecursionError:
+        raise ConfigError(
+            f"{path}: arrays or tables are nested too deeply", hint="use fewer levels"
+        ) from None
+    except ValueError:  # int() reads only so many digits
+        raise ConfigError(
+            f"{path}: a number has too many digits", hint="numbers must fit into 64 bits"
+        ) from None
+    _limit(document, path)
     top = Table(document, path, text, "")
     config = _read(top, path)
     top.end()
     return config
+
+
+def _limit(document: dict[str, object], path: Path) -> None:
+    """Refuse what no key can mean and what later readers could not go through."""
+    pending: list[tuple[object, int]] = [(document, 0)]
+    while pending:
+        value, depth = pending.pop()
+        if isinstance(value, (dict, list)):
+            if depth > _DEEPEST:
+                raise ConfigError(
+                    f"{path}: arrays or tables are nested more than {_DEEPEST} deep",
+                    hint="use fewer levels",
+                )
+            inner = value.values() if isinstance(value, dict) else value
+            pending += [(each, depth + 1) for each in inner]
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ConfigError(
+                f"{path}: a number does not fit into 64 bits", hint="write it as a string"
+            )
 
 
 def _read(top: Table, path: Path) -> Config:
@@ -213,11 +250,14 @@ def _read(top: Table, path: Path) -> Config:
         )
     encoding = project.string("encoding", "utf-8")
     try:
+        usable = codecs.lookup(encoding).name not in _NO_ENCODINGS
         "".encode(encoding)
-    except LookupError:
+    except (LookupError, ValueError):
+        usable = False
+    if not usable:
         raise project.error(
             "encoding", f"{encoding!r} is unknown", hint='write "utf-8", "cp1252" or the like'
-        ) from None
+        )
     targets, trials = _targets(top.table("targets"))
     config = Config(
         root=path.absolute().parent,
@@ -228,6 +268,7 @@ def _read(top: Table, path: Path) -> Config:
         search_path=search_path,
         suffix=suffix,
         exclude=project.strings("exclude", ()),
+        exclude_line=project.line("exclude") or 1,
         outside=project.strings("outside", ()),
         databases=project.strings("databases", ()),
         map=project.string("map", "procver.map.json"),
@@ -260,10 +301,10 @@ def _targets(table: Table) -> tuple[Mapping[str, str], Mapping[str, int]]:
     trials: dict[str, int] = {}
     for name in table:
         if not table.is_table(name):
-            urls[name] = table.string(name)
+            urls[name] = table.string(name, lines=True)
             continue
         target = table.table(name)
-        urls[name] = target.string("url", required=True)
+        urls[name] = target.string("url", required=True, lines=True)
         if target.flag("trials"):
             trials[name] = table.line(name) or 1
         target.end()
@@ -361,9 +402,16 @@ def target_url(config: Config, target: str | None, environ: Mapping[str, str]) -
     if target not in targets:
         if "://" in target or target.startswith("embedded:") or re.search(r"\w\s*=.*;", target):
             return target
-        raise ConfigError(f"no target {target!r} in {FILE}", hint=f"{known}; or give a URL")
+        # Only a name is shown: anything else may hold a password.
+        shown = f" {target!r}" if re.fullmatch(r"[\w-]+", target) else " as the one given"
+        raise ConfigError(f"no target{shown} in {FILE}", hint=f"{known}; or give a URL")
 
     def value(match: re.Match[str]) -> str:
+        if not match[1].isidentifier():  # it may be a part of a password
+            raise ConfigError(
+                f"target {target!r} has a ${{...}} that holds no name of a variable",
+                hint="write ${NAME}; a target cannot hold ${ otherwise: escape it as %24%7B",
+            )
         found = environ.get(match[1])
         if not found:
             state = "empty" if found == "" else "not set"

@@ -26,13 +26,15 @@ def decode(data: bytes, encoding: str) -> str:
     """
     for mark, marked in _MARKS:
         if data.startswith(mark):
-            return _decode(data, len(mark), marked, "its byte order mark says so")
-    text = _decode(data, 0, encoding, "the default" if encoding == "utf-8" else "procver.toml")
-    if "\0" in text:
-        at = data.index(b"\0")
+            text = _decode(data, len(mark), marked, "its byte order mark says so")
+            break
+    else:
+        text = _decode(data, 0, encoding, "the default" if encoding == "utf-8" else "procver.toml")
+    at = text.find("\0")
+    if at >= 0:
         raise SourceError(
-            f"holds a NUL byte (byte {at}): not text, or UTF-16 without a byte order mark",
-            line=data.count(b"\n", 0, at) + 1,
+            "holds a NUL byte: not text, or UTF-16 without a byte order mark",
+            line=text.count("\n", 0, at) + 1,
             hint="save the file as UTF-8, or set encoding in procver.toml",
         )
     return text

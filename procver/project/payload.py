@@ -15,8 +15,8 @@ _FEW = 32
 
 def pack(analysis: Analysis) -> str:
     """Return ``analysis`` as JSON, without its words and recipe."""
-    name, kind, shape, references, recursive, fixed, pins, revision, notes, _, _ = analysis
-    rare = [recursive, fixed, pins, revision, notes]
+    name, kind, shape, references, recursive, fixed, pins, revision, notes, _, _, early = analysis
+    rare = [recursive, fixed, pins, revision, notes, early]
     return json.dumps([*name, kind, shape, references, rare if any(rare) else 0])
 
 
@@ -30,13 +30,14 @@ def unpack(payload: Any) -> tuple[Header, Analysis]:
     name, kind = Name(schema, leaf), _KINDS[word]
     found = Analysis(name, kind, shape, tuple([Name(s, n) for s, n in references]))
     if rare:
-        recursive, fixed, pins, revision, notes = rare
+        recursive, fixed, pins, revision, notes, early = rare
         found = found._replace(
             recursive=recursive,
             fixed=_numbered(fixed),
             pins=_numbered(pins),
             revision=revision,
             notes=tuple(Note(*note) for note in notes),
+            early=tuple([Name(*name) for name in early]),
         )
     return Header(name, kind), found
 

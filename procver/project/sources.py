@@ -24,10 +24,11 @@ from procver.project.cache import Cache, Cached, recipe_sum
 from procver.project.config import Config
 from procver.project.decoding import decode
 from procver.project.failures import Failures
+from procver.project.files import read_bytes
 from procver.project.placeholders import filler
 from procver.project.templates import SOURCE as TEMPLATE
 from procver.project.templates import Templates
-from procver.project.tree import File, libraries, read_bytes, walk
+from procver.project.tree import File, libraries, walk
 from procver.scanning import Scanner
 from procver.scanning.recipes import fill
 
@@ -164,6 +165,8 @@ def load(
                 pending.append(_begin(file, reader, scanner, config, rows))
             except SourceError as error:
                 failures.add(error, file.path)
+            except RecursionError:
+                failures.add(_too_deep(), file.path)
     pending = _respelled(pending, scanner, spellings)
     kinds = _distinct(pending, scanner)
     managed = Managed(kinds, config.search_path, config.suffix, config.databases)
@@ -184,6 +187,9 @@ def load(
                 except SourceError as error:
                     failures.add(error, item.file.path)
                     continue
+                except RecursionError:
+                    failures.add(_too_deep(), item.file.path)
+                    continue
                 fresh[item.digest] = analysis
                 recipes.fresh[item.digest] = analysis.recipe
                 analysis = analysis._replace(words="", recipe="")
@@ -195,6 +201,12 @@ def load(
     if cache:
         cache.store(context, managed, fresh, [used[digest] for digest in valid])
     return Sources(by_name, managed, labels, reader, recipes)
+
+
+def _too_deep() -> SourceError:
+    return SourceError(
+        "is nested too deeply to be read", hint="use fewer parentheses or blocks in each other"
+    )
 
 
 class _Pending(NamedTuple):
@@ -341,7 +353,19 @@ def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
     with Failures() as failures:
         for item in pending:
             name, kind = item.header
-            if name in kinds:
+            if name in kinds and (kind is Kind.TABLE_TYPE) != (kinds[name] is Kind.TABLE_TYPE):
+                failures.add(
+                    _namesakes(name, kinds[name], places[name], item, scanner), item.file.path
+                )
+            elif name in kinds and kinds[name] != kind:
+                both = f"a {kinds[name].replace('_', ' ')} and a {kind.replace('_', ' ')}"
+                error = SourceError(
+                    f"{scanner.label(name)} is defined in {places[name]} already, as another kind:"
+                    f" {both} cannot share a version",
+                    hint="give one of them another name, or leave one out by exclude in procver.toml",
+                )
+                failures.add(error, item.file.path)
+            elif name in kinds:
                 error = SourceError(
                     f"{scanner.label(name)} is defined in {places[name]} already",
                     hint="keep one of the two files, or leave one out by exclude in procver.toml"
@@ -351,6 +375,20 @@ def _distinct(pending: list[_Pending], scanner: Scanner) -> dict[Name, Kind]:
             kinds[name] = kind
             places[name] = item.file.path
     return kinds
+
+
+def _namesakes(
+    name: Name, first: Kind, place: str, item: _Pending, scanner: Scanner
+) -> SourceError:
+    """Return the error that a table type and another object have one name, as the server allows."""
+    kind = item.header.kind
+    one, other = (each.value.replace("_", " ") for each in (first, kind))
+    table_type = item.file.path if kind is Kind.TABLE_TYPE else place
+    return SourceError(
+        f"the {other} {scanner.label(name)} has the name of a {one}, defined in {place}: procver"
+        " cannot tell a table type and another object of one name apart",
+        hint=f"rename one of the two, or leave {table_type} out by exclude in procver.toml",
+    )
 
 
 def _refuse_lookalikes(pending: list[_Pending], managed: Managed, scanner: Scanner) -> None:
@@ -366,6 +404,8 @@ def _refuse_lookalikes(pending: list[_Pending], managed: Managed, scanner: Scann
             stem = leaf.removesuffix(after)
             base = stem.rstrip("0123456789")
             number = stem[len(base) :]
+            if len(number) > 9:  # no version has such a number
+                continue
             key = Name(schema, base.removesuffix(before))
             if key not in by_key or physical_leaf(key.leaf, int(number), suffix) != leaf:
                 continue

@@ -10,7 +10,10 @@ from typing import Any
 
 from procver.errors import ConfigError
 
-_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
+_HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BLANKS = dict.fromkeys(map(ord, "\t\r\n"), " ")
+_MOST = 10**9
 
 
 class Table:
@@ -43,8 +46,17 @@ class Table:
             raise ConfigError(f"{self._path}: there is no [{name}]", hint=f"add [{name}] to it")
         return Table(self._get(key, dict, "a table", {}), self._path, self._text, name)
 
-    def string(self, key: str, default: str = "", *, required: bool = False) -> str:
-        """Return a string; never an empty one when the file gives the key."""
+    def string(
+        self, key: str, default: str = "", *, required: bool = False, lines: bool = False
+    ) -> str:
+        """Return a string; never an empty one when the file gives the key.
+
+        Args:
+            key: its key.
+            default: what it is when the file does not give the key.
+            required: whether the file must give it.
+            lines: whether it may have several lines.
+        """
         if required and key not in self._values:
             raise ConfigError(
                 f"{self._path}: [{self._name}] lacks {key}", hint=f'add {key} = "..." to it'
@@ -52,6 +64,10 @@ class Table:
         value: str = self._get(key, str, "a string", default)
         if key in self._values and not value.strip():
             raise self.error(key, "is empty", hint="give it a value, or leave the line out")
+        if _CONTROL.search(value.translate(_BLANKS) if lines else value):
+            raise self.error(
+                key, "must be text without control characters", hint="write it anew, on one line"
+            )
         return value
 
     def choice(self, key: str, allowed: Sequence[str]) -> str:
@@ -72,13 +88,19 @@ class Table:
             raise self.error(
                 key, "must be a list of strings, none empty", hint=f'write {key} = ["..."]'
             )
+        if any(map(_CONTROL.search, values)):
+            raise self.error(
+                key, "must be strings without control characters", hint="write them anew"
+            )
         return tuple(values)
 
     def count(self, key: str, default: int) -> int:
         """Return a whole number from 0."""
         value: int = self._get(key, int, "a whole number", default)
-        if isinstance(value, bool) or value < 0:
-            raise self.error(key, "must be a whole number from 0", hint=f"write {key} = {default}")
+        if isinstance(value, bool) or not 0 <= value <= _MOST:
+            raise self.error(
+                key, f"must be a whole number from 0 to {_MOST}", hint=f"write {key} = {default}"
+            )
         return value
 
     def flag(self, key: str) -> bool:
@@ -139,7 +161,7 @@ class Table:
         here = ""
         for line, row in enumerate(self._text.splitlines(), 1):
             if match := _HEADER.fullmatch(row):
-                here = match[1].replace('"', "").replace("'", "")
+                here = match[1].strip().replace('"', "").replace("'", "")
                 if here == (f"{self._name}.{key}" if self._name else key):
                     return line
             elif here == self._name and given.match(row):

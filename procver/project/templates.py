@@ -12,21 +12,21 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
-from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, NoReturn
 
 from procver.errors import ConfigError, SourceError, UsageError
 from procver.objects import Name, Span
 from procver.project.decoding import decode
+from procver.project.files import read_bytes
 
 if TYPE_CHECKING:
-    from jinja2.sandbox import SandboxedEnvironment
+    from procver.project.bounded import BoundedEnvironment
 
 SOURCE = ".sql.j2"
 LIBRARY = ".j2"
 
-_REF = re.compile("\0([0-9]+)\0")
+_REF = re.compile("\0([0-9]{1,9})\0")
 
 
 class Templates:
@@ -61,8 +61,8 @@ class Templates:
         self._encoding = encoding
         self._parse = parse
         self._label = label
-        self._environments: dict[str, SandboxedEnvironment] = {}
-        digest = sha256(json.dumps(self._variables, sort_keys=True, default=repr).encode())
+        self._environments: dict[str, BoundedEnvironment] = {}
+        digest = sha256(json.dumps(self._variables, default=repr).encode())
         self._libraries: dict[str, bytes] = {}
         for path, real in sorted(libraries):
             data = _read(real)
@@ -98,6 +98,7 @@ class Templates:
             return _Ref(len(references) - 1)
 
         try:
+            environment.begin()
             code = environment.compile(text, name=path, filename=path)
             template = environment.template_class.from_code(
                 environment, code, {**environment.globals, "ref": ref}
@@ -109,6 +110,11 @@ class Templates:
             _refuse(error, error.message, path, error.hint)
         except TemplateError as error:
             _refuse(error, error.message or type(error).__name__, path, _hint(error))
+        except RecursionError as error:
+            why = "it is nested too deeply, or calls or includes itself without end"
+            _refuse(error, why, path, None)
+        except MemoryError as error:
+            _refuse(error, "it needs more memory than there is", path, None)
         except Exception as error:  # whatever an expression of the template raises
             _refuse(error, f"{type(error).__name__}: {error}", path, None)
         return self._place(rendered, references, path)
@@ -120,6 +126,8 @@ class Templates:
         spans: list[Span] = []
         at = length = 0
         for match in _REF.finditer(rendered):
+            if int(match[1]) >= len(references):
+                break
             name = references[int(match[1])]
             label = self._label(name)
             length += match.start() - at
@@ -130,31 +138,28 @@ class Templates:
         text = "".join([*parts, rendered[at:]])
         if "\0" in text:
             raise SourceError(
-                "the result of ref() was changed before it was written",
+                "it writes a NUL character, or the result of ref() was changed before it was written",
                 file=path,
                 hint="write {{ ref('schema.name') }} by itself, without filters",
             )
         return text, tuple(spans)
 
-    def _environment(self, newline: str) -> SandboxedEnvironment:
+    def _environment(self, newline: str) -> BoundedEnvironment:
         try:
-            from jinja2 import FunctionLoader, StrictUndefined
-            from jinja2.sandbox import ImmutableSandboxedEnvironment
+            from jinja2 import FunctionLoader
+
+            from procver.project.bounded import BoundedEnvironment
         except ImportError as error:
             raise ConfigError(
                 "templates (*.sql.j2) need Jinja2, which is not installed",
                 hint="install it: pip install jinja2",
             ) from error
-        environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined,
+        return BoundedEnvironment(
+            (_Ref,),
             keep_trailing_newline=True,
             newline_sequence=newline,
             loader=FunctionLoader(self._load),
         )
-        # Chance has no place in a version.
-        del environment.globals["lipsum"]
-        del environment.filters["random"]
-        return environment
 
     def _load(self, name: str) -> tuple[str, str, Callable[[], bool]] | None:
         parts = name.split("/")
@@ -194,7 +199,7 @@ class _Ref:
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise SourceError(
             f"cannot be read: {error.strerror or error}",

@@ -14,7 +14,6 @@ from procver.project.templates import LIBRARY
 from procver.project.templates import SOURCE as TEMPLATE
 
 _PLAIN = ".sql"
-_BLOCK = 65536
 
 
 class File(NamedTuple):
@@ -67,7 +66,24 @@ def libraries(config: Config) -> list[File]:
     ]
 
 
+def idle_excludes(config: Config) -> list[str]:
+    """Return the lines of ``exclude`` that match no file below the source directories."""
+    if not config.exclude:
+        return []
+    files = _found(config)
+    patterns = [(glob, re.compile(_pattern(glob)).match) for glob in config.exclude]
+    return [glob for glob, match in patterns if not any(match(file.path) for file in files)]
+
+
 def _all(config: Config) -> list[File]:
+    found = _found(config)
+    if config.exclude:
+        excluded = re.compile("|".join(map(_pattern, config.exclude))).match
+        found = [file for file in found if not excluded(file.path)]
+    return sorted(found)
+
+
+def _found(config: Config) -> list[File]:
     found: list[File] = []
     visited: set[tuple[int, int]] = set()
     for source in config.sources:
@@ -80,10 +96,7 @@ def _all(config: Config) -> list[File]:
                 hint=f"create {source}/, or correct sources in [project]",
             )
         _visit("" if path == "." else f"{path}/", real, visited, found)
-    if config.exclude:
-        excluded = re.compile("|".join(map(_pattern, config.exclude))).match
-        found = [file for file in found if not excluded(file.path)]
-    return sorted(found)
+    return found
 
 
 def _pattern(glob: str) -> str:
@@ -92,42 +105,36 @@ def _pattern(glob: str) -> str:
     return f"{translate(glob)}|{translate(glob + '/*')}"
 
 
-def _visit(prefix: str, real: str, visited: set[tuple[int, int]], found: list[File]) -> None:
-    status = os.stat(real)  # noqa: PTH116 - strings here
-    if (status.st_dev, status.st_ino) in visited:
-        return
-    visited.add((status.st_dev, status.st_ino))
+def _visit(start: str, top: str, visited: set[tuple[int, int]], found: list[File]) -> None:
+    pending = [(start, top)]
+    while pending:
+        prefix, real = pending.pop()
+        try:
+            status = os.stat(real)  # noqa: PTH116 - strings here
+            if (status.st_dev, status.st_ino) in visited:
+                continue
+            visited.add((status.st_dev, status.st_ino))
+            with os.scandir(real) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name, reverse=True)
+        except OSError as error:
+            raise SourceError(
+                f"cannot be listed: {error.strerror}",
+                file=prefix,
+                hint="make it a directory that this user may read",
+            ) from error
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if _is_directory(entry):
+                pending.append((f"{prefix}{entry.name}/", entry.path))
+            # Whatever else it is counts, a link that leads nowhere or a pipe too: a source must not
+            # vanish without a word.
+            elif entry.name.lower().endswith((_PLAIN, LIBRARY)):
+                found.append(File(prefix + entry.name, entry.path))
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
-        entries = sorted(os.scandir(real), key=lambda entry: entry.name)
-    except OSError as error:
-        raise SourceError(
-            f"cannot be listed: {error.strerror}",
-            file=prefix,
-            hint="make it a directory that this user may read",
-        ) from error
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            _visit(f"{prefix}{entry.name}/", entry.path, visited, found)
-        # A link that leads nowhere counts: a source must not vanish without a word.
-        elif entry.name.lower().endswith((_PLAIN, LIBRARY)) and (
-            entry.is_file() or entry.is_symlink()
-        ):
-            found.append(File(prefix + entry.name, entry.path))
-
-
-def read_bytes(real: str) -> bytes:
-    """Return a file's content; without a file object, in half the time of `open`.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        blocks = []
-        while data := os.read(descriptor, _BLOCK):
-            blocks.append(data)
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
-    finally:
-        os.close(descriptor)
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from procver.contract import Contents, Contract, build, number
-from procver.errors import StaleLockError
+from procver.errors import LockError, StaleLockError
 from procver.lock import Entry, Lock
 from procver.objects import Name, Note
-from procver.project import departed, lockfile
+from procver.project import departed, lockfile, tree
 from procver.project.cache import Cache
 from procver.project.config import FILE, Config, find
 from procver.project.config import load as load_config
+from procver.project.git import Branches
+from procver.project.merging import Move, settle
 from procver.project.sources import Sources
 from procver.project.sources import load as load_sources
 from procver.scanning import Scanner, scanner_for
@@ -26,6 +28,24 @@ class Numbered(NamedTuple):
     prints: Mapping[Name, str]
     lock: Lock
     added: tuple[Entry, ...]
+
+
+class Renewed(NamedTuple):
+    """The lock file as it must be.
+
+    Attributes:
+        numbered: the sources' fingerprints, the lock, and what is new in it.
+        moved: contents that got another number, as the one they had is another branch's.
+        restored: entries of the main branch that the file had lost.
+        branches: the branches whose numbers were looked at.
+        damaged: errors of lines, of other branches' files, that were passed over.
+    """
+
+    numbered: Numbered
+    moved: tuple[Move, ...]
+    restored: tuple[Entry, ...]
+    branches: Branches
+    damaged: Sequence[LockError]
 
 
 class Project:
@@ -101,21 +121,48 @@ class Project:
     def numbered(self) -> Numbered:
         """The sources' fingerprints and the lock that holds all of them, from the lock file.
 
+        A new number is one that no other branch has assigned, as far as git knows here.
+
         Raises:
             LockError: the lock file cannot be read.
             SourceError: a pin names a version that the lock does not hold.
         """
-        return Numbered(*number(self.contents, self._start))
+        found = Numbered(*number(self.contents, self._start))
+        return self.renewed().numbered if found.added else found
 
-    def rebased(self, base: str) -> Numbered:
-        """Take the numbers from the lock file as it is at a git revision, whatever state the file is in.
+    def renewed(self, base: str | None = None) -> Renewed:
+        """Return the lock file as it must be, with the numbers of other branches taken into account.
+
+        Args:
+            base: a git revision whose entries are all taken over, whatever state the file is in;
+                an empty one is the main branch.
 
         Raises:
-            UsageError: git cannot read it there.
+            UsageError: git cannot read the revision.
+            LockError: the file is damaged, or in conflict and no main branch decides.
+            SourceError: a pin names a version that no side holds.
         """
-        self._start = lockfile.read_at(self.config, base)
-        self.numbered = Numbered(*number(self.contents, self._start))
-        return self.numbered
+        sides = lockfile.sides(self.config, base)
+        whole, kept = sides.merged, sides.kept
+        self._start = settle(whole, kept).lock
+        labels = self.sources.labels
+        prints, extended, _ = number(self.contents, whole)
+        wanted = ((labels[name], fingerprint) for name, fingerprint in prints.items())
+        analyses = self.contents.analyses.values()
+        pinned = (
+            (labels[name], version)
+            for analysis in analyses
+            for name, version in (*analysis.pins, *analysis.fixed)
+            if name in labels
+        )
+        lock, added, moved = settle(extended, kept, wanted, pinned)
+        self.numbered = Numbered(prints, lock, added)
+        here = {(entry.name, entry.number): entry.fingerprint for entry in sides.file}
+        # What was moved in an earlier run stays contested until it is merged.
+        moved = tuple(m for m in moved if here.get((m.entry.name, m.number)) != m.entry.fingerprint)
+        lost = () if sides.whole else sides.fork
+        restored = tuple(entry for entry in lost if (entry.name, entry.number) not in here)
+        return Renewed(self.numbered, moved, restored, sides.branches, sides.damaged)
 
     def contract(self, *, locked: bool = True) -> Contract:
         """Return the contract of the sources, completing the lock file first unless ``locked``.
@@ -178,6 +225,7 @@ class Project:
                     found.append((source.path, Note("fixed-version", 1, message, hint)))
         found += departed.remarks(self.config, self.scanner, self.sources, self._start)
         found += self._idle_grants()
+        found += self._idle_excludes()
         return found
 
     def _idle_grants(self) -> Iterator[tuple[str, Note]]:
@@ -192,3 +240,16 @@ class Project:
                         "correct the pattern: it names schema and object, as app.* or app.find_things does",
                     ),
                 )
+
+    def _idle_excludes(self) -> Iterator[tuple[str, Note]]:
+        for pattern in tree.idle_excludes(self.config):
+            yield (
+                FILE,
+                Note(
+                    "idle-exclude",
+                    self.config.exclude_line,
+                    f"exclude {pattern!r} matches no file in the source directories",
+                    "correct the pattern: paths begin with the source directory, as sql/old/* does; a"
+                    " leading */ stands for any directory",
+                ),
+            )

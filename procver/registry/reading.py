@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from procver.dialects import Call, Database
+from procver.dialects import Call, Database, Row
 from procver.errors import DatabaseError
 from procver.known import Known, KnownChannel, KnownInstance, KnownRelease, KnownVersion, Membership
 from procver.objects import Kind, Name
+from procver.registry.integrity import checked, damaged
 
 KINDS = {kind.value: kind for kind in Kind}
 
@@ -21,10 +22,14 @@ def _pairs(requires: Any, physical: str) -> list[tuple[str, int]]:
     try:
         return [(str(label), int(number)) for label, number in requires]
     except (TypeError, ValueError):
-        raise DatabaseError(
-            f"the registry cannot be read: procver.version.requires of {physical} is not a list of versions",
-            hint="somebody changed procver.version by hand: bring that row back from a backup of the database",
-        ) from None
+        raise _damaged(physical, "requires") from None
+
+
+def _damaged(physical: str, column: str) -> DatabaseError:
+    return DatabaseError(
+        f"the registry cannot be read: procver.version.{column} of {physical} is not what procver writes",
+        hint="somebody changed procver.version by hand: bring that row back from a backup of the database",
+    )
 
 
 def read(database: Database, project: str) -> Known | None:
@@ -45,6 +50,21 @@ def read(database: Database, project: str) -> Known | None:
     )
     if not projects:
         return None
+    try:
+        return checked(_known(projects, versions, releases, instances, channels, memberships, now))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise damaged(f"a row holds what procver does not write ({error!r:.80})") from error
+
+
+def _known(
+    projects: list[Row],
+    versions: list[Row],
+    releases: list[Row],
+    instances: list[Row],
+    channels: list[Row],
+    memberships: list[Row],
+    now: list[Row],
+) -> Known:
     project_id, _, _, generation, last_release, trials, *laned = projects[0]
     main, lanes = laned or (generation, None)
     known: dict[tuple[str, int], KnownVersion] = {}
@@ -52,6 +72,8 @@ def read(database: Database, project: str) -> Known | None:
     for row in versions:
         label, number, version_id, kind, print_, shape, source, schema, leaf, *rest = row
         physical, state, since, quarantined, requires, found = rest
+        if kind not in KINDS:
+            raise _damaged(physical, "kind")
         known[label, number] = KnownVersion(
             label, number, version_id, KINDS[kind], print_, shape, source, Name(schema, leaf),
             physical, state, since, quarantined, found,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -66,12 +66,12 @@ class Shape:
     def digest(self) -> str:
         """Return the SHA-256 of all that was gathered, in hex.
 
-        Line ends inside literals count as line feeds: a checkout on another system is no new
-        version.
+        Line ends inside literals count as line feeds, as which they are sent: a checkout on
+        another system makes no new version.
         """
         text = "\x00".join(self.out)
         if "\r" in text:
-            text = text.replace("\r\n", "\n")
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
         return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -81,6 +81,7 @@ def analysis(
     text: str,
     rewrite: Callable[[Mapping[Name, str]], Sequence[Stretch]],
     reserved: frozenset[str],
+    early: Container[Name] = (),
 ) -> Analysis:
     """Return all that versioning needs to know of a source.
 
@@ -90,6 +91,7 @@ def analysis(
         text: its text.
         rewrite: rewrites it, given the leaf for each name.
         reserved: words that cannot be names.
+        early: what a routine's creation looks up.
     """
     names, directives = reading.names, reading.directives
     own = names.own
@@ -112,4 +114,5 @@ def analysis(
         notes=reading.notes(),
         words="\n".join(words),
         recipe=recipes.make(text, (own.name, *references), names.index.managed.suffix, rewrite),
+        early=tuple([name for name in references if name in early]) if own.kind.is_routine else (),
     )

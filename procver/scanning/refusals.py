@@ -31,6 +31,14 @@ def refuse_nul(text: str, server: str) -> None:
         )
 
 
+def in_reserved_schema(label: str, schema: str, reason: str) -> tuple[str, str]:
+    """Return message and hint for an object in a schema that is not the project's."""
+    return (
+        f"{label} cannot be published: schema {schema} is reserved, {reason}",
+        "create it in a schema of your own",
+    )
+
+
 def too_deep() -> SourceError:
     """Return why a text that is nested beyond reason is not read."""
     return SourceError(

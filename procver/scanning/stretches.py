@@ -46,6 +46,20 @@ def clear_of(spans: Sequence[Span], edits: Iterable[Edit]) -> list[Edit]:
     return found
 
 
+def line_feeds(text: str, offsets: Iterable[int]) -> list[Edit]:
+    """Return the edits that make line feeds of other ends of line.
+
+    Args:
+        text: the source.
+        offsets: where a carriage return may stand in it; others are passed over.
+    """
+    return [
+        Edit(at, at + 1, "" if text[at + 1 : at + 2] == "\n" else "\n")
+        for at in offsets
+        if text[at] == "\r"
+    ]
+
+
 def statements(text: str, stretches: Iterable[Stretch]) -> tuple[Statement, ...]:
     """Return the statements to send, in order, ``text`` being the source."""
     return tuple([stretch.statement(text) for stretch in stretches])

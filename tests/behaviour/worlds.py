@@ -283,7 +283,7 @@ class PostgresqlWorld(World):
         return super().sql(query.replace("?", "%s") if parameters else query, *parameters)
 
     def connect(self, *, autocommit: bool = True) -> Any:
-        return psycopg.connect(self.url, autocommit=autocommit)
+        return psycopg.connect(self.url, autocommit=autocommit, client_encoding="utf8")
 
     def calling(self, physical: str, *arguments: int) -> str:
         return f"SELECT * FROM {physical}({', '.join(map(str, arguments))})"

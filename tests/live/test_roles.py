@@ -331,7 +331,7 @@ def test_a_registry_from_before_the_roles_changes_hands(tmp_path: Path, url: str
         shop.run("lock")
         refused(
             shop, "publish", "-r", "2", "-t", staff.url("publisher"), code=3, error="database",
-            says=("postgres",), hint=("hand it over",), look=False,
+            says=("postgres",), hint=("hand the version before",), look=False,
         )  # fmt: skip
         shop.sql(HAND_OVER.replace("procver_publisher", f"{staff.prefix}_publisher"))
         staff.run("publisher", "publish", "-r", "2")

@@ -23,7 +23,7 @@ BEGIN = (
 )
 COMMIT = "COMMIT TRANSACTION; SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON;"
 ROLLBACK = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON;"
-PROBE = "DECLARE @a nvarchar(max) = ?; SET NOCOUNT ON; BEGIN TRY EXEC sp_executesql @a; END TRY"
+PROBE = "DECLARE @a nvarchar(max) = ?; SET NOCOUNT ON; BEGIN TRY EXEC sys.sp_executesql @a; END TRY"
 
 LOCKED = "[HYT00] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Lock request time out period exceeded. (1222) (SQLExecDirectW)"
 STALE = "[42000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]the registry was changed (51001) (SQLExecDirectW)"

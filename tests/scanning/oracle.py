@@ -17,14 +17,18 @@ from procver.scanning.postgresql.keywords import COL_NAME
 
 Tree = Any
 _NO_MEANING = (
-    "location",
-    "stmt_location",
     "stmt_len",
     "list_start",
     "list_end",
     "rexpr_list_start",
     "rexpr_list_end",
 )
+TYPE_PARAMETERS = "basetype element leftarg like mstype rightarg stype subtype"
+ROUTINE_PARAMETERS = """
+    analyze canonical combinefunc deserialfunc end finalfunc function gettoken headline init input
+    join lexize lextypes mfinalfunc minvfunc msfunc output procedure receive restrict send
+    serialfunc sfunc start subscript subtype_diff typmod_in typmod_out
+"""
 _ROWS = {
     "row_to_json",
     "to_json",
@@ -44,7 +48,11 @@ def tree(text: str) -> list[Tree]:
 
 def _bare(node: Tree) -> Tree:
     if isinstance(node, dict):
-        return {key: _bare(value) for key, value in node.items() if key not in _NO_MEANING}
+        return {
+            key: _bare(value)
+            for key, value in node.items()
+            if key not in _NO_MEANING and not key.endswith("location")
+        }
     if isinstance(node, (list, tuple)):
         return [_bare(item) for item in node]
     return node
@@ -145,6 +153,7 @@ class Renamer:
             for cte in clause["ctes"]:
                 self.visit(cte["ctequery"], inner)
                 inner.ctes.add(cte["ctename"])
+                self.visit(cte.get("cycle_clause"), Scope(None))
         return inner
 
     def visit_SelectStmt(self, node: Tree, outer: Scope, named: bool = True) -> None:
@@ -247,7 +256,8 @@ class Renamer:
             self.visit(item["subquery"], around)
         elif kind == "RangeTableSample":
             self.from_item(item["relation"], scope)
-            self.children(item, scope, ("relation",))
+            self.routine_or_relation(item["method"])
+            self.children(item, scope, ("relation", "method"))
         else:
             self.children(item, scope)
 
@@ -265,6 +275,8 @@ class Renamer:
         around = self.with_clause(node, outer)
         scope = Scope(around)
         self.changed(node, scope)
+        for column in node.get("cols", ()):
+            self.children(column, scope)
         if node.get("selectStmt"):
             self.visit(node["selectStmt"], around)
         self.visit(node.get("onConflictClause"), scope)
@@ -272,6 +284,8 @@ class Renamer:
 
     def returning(self, node: Tree, scope: Scope) -> None:
         clause = node.get("returningClause") or {}
+        for option in clause.get("options", ()):
+            scope.names[option["value"]] = None
         self.targets(node.get("returningList", clause.get("exprs", ())), scope)
 
     def visit_UpdateStmt(self, node: Tree, outer: Scope) -> None:
@@ -304,17 +318,197 @@ class Renamer:
 
     # ---- expressions
 
+    # ---- definitions
+
     def visit_CreateStmt(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope, ("relation", "inhRelations"))
+
+    def visit_Constraint(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope, ("pktable",))
+
+    def visit_AlterTableStmt(self, node: Tree, scope: Scope) -> None:
         self.children(node, scope, ("relation",))
+
+    def visit_AlterTableCmd(self, node: Tree, scope: Scope) -> None:
+        inherits = node["subtype"]["name"] in ("AT_AddInherit", "AT_DropInherit")
+        if not inherits:
+            self.children(node, scope)
+
+    def visit_PartitionCmd(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope, ("name",))
+
+    def visit_CompositeTypeStmt(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope, ("typevar",))
+
+    def visit_ImportForeignSchemaStmt(self, node: Tree, scope: Scope) -> None:
+        """What it lists is in another database."""
+
+    def visit_ConstraintsSetStmt(self, node: Tree, scope: Scope) -> None:
+        """A constraint is nothing that is managed."""
+
+    def visit_RenameStmt(self, node: Tree, scope: Scope) -> None:
+        """What is renamed is no version."""
+
+    visit_AlterObjectSchemaStmt = visit_RenameStmt
+
+    def visit_AlterOwnerStmt(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope, ("relation",))
+
+    def visit_CreateSeqStmt(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope, ("sequence",))
+
+    visit_AlterSeqStmt = visit_CreateSeqStmt
+
+    def visit_CreateTrigStmt(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope, ("constrrel",))
+
+    def visit_AlterPolicyStmt(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope, ("table",))
+
+    def visit_ReindexStmt(self, node: Tree, scope: Scope) -> None:
+        if node["kind"]["name"] == "REINDEX_OBJECT_TABLE":
+            self.children(node, scope)
+
+    def visit_ExecuteStmt(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope)
+
+    def visit_CreateTableAsStmt(self, node: Tree, scope: Scope) -> None:
+        self.visit(node["query"], scope)
 
     def visit_IntoClause(self, node: Tree, scope: Scope) -> None:
         """What is created is no version."""
 
     def visit_DropStmt(self, node: Tree, scope: Scope) -> None:
-        """What is dropped is no version."""
+        """What is dropped is no version; the types in its name are looked up all the same."""
+        kind = node["removeType"]["name"]
+        if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+            return
+        self.children(node, scope)
 
     def visit_ViewStmt(self, node: Tree, scope: Scope) -> None:
         self.visit(node["query"], scope)
+
+    def visit_CommentStmt(self, node: Tree, scope: Scope) -> None:
+        kind, named = node["objtype"]["name"], node["object"]
+        if kind in ("OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_TABLE", "OBJECT_FUNCTION"):
+            self.described(named, kind == "OBJECT_FUNCTION")
+        elif kind in ("OBJECT_COLUMN", "OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY"):
+            self.described(named[:-1], False)
+        self.children(node, scope)
+
+    visit_SecLabelStmt = visit_CommentStmt
+
+    def visit_GrantStmt(self, node: Tree, scope: Scope) -> None:
+        for item in node.get("objects", ()):
+            if item["@"] == "ObjectWithArgs":
+                self.described(item, True)
+        self.children(node, scope)
+
+    def described(self, named: Any, routine: bool) -> None:
+        if isinstance(named, dict):
+            named = named["objname"]
+        self.routine_or_relation(named, routine)
+
+    def routine_or_relation(self, parts: Any, routine: bool = True) -> None:
+        words = [part["sval"] for part in parts]
+        name = self._find(words, routine=routine)
+        if name:
+            parts[-1]["sval"] = self.leaf(name)
+
+    def visit_DefineStmt(self, node: Tree, scope: Scope) -> None:
+        for item in node["definition"]:
+            self.parameter(item, scope)
+        self.children(node, scope, ("definition", "defnames"))
+
+    def parameter(self, item: Tree, scope: Scope) -> None:
+        kind, arg = item["defname"].rstrip("1"), item.get("arg")
+        if not isinstance(arg, dict) or arg["@"] != "TypeName":
+            return
+        if kind in TYPE_PARAMETERS.split():
+            self.visit(arg, scope)
+        elif kind in ROUTINE_PARAMETERS.split():
+            self.routine_or_relation(arg["names"])
+
+    def visit_AlterTypeStmt(self, node: Tree, scope: Scope) -> None:
+        for item in node["options"]:
+            self.parameter(item, scope)
+
+    def visit_AlterOperatorStmt(self, node: Tree, scope: Scope) -> None:
+        self.visit(node["opername"], scope)
+        for item in node["options"]:
+            self.parameter(item, scope)
+
+    def visit_CreateRangeStmt(self, node: Tree, scope: Scope) -> None:
+        for item in node["params"]:
+            self.parameter(item, scope)
+
+    def function_of(self, node: Tree, scope: Scope) -> None:
+        if node.get("func"):
+            self.routine_or_relation(node["func"]["objname"])
+        self.children(node, scope)
+
+    visit_CreateCastStmt = function_of
+
+    def visit_CreateOpClassItem(self, node: Tree, scope: Scope) -> None:
+        if node["itemtype"] == 2 and node.get("name"):
+            self.routine_or_relation(node["name"]["objname"])
+        order = node.pop("order_family", None)
+        self.children(node, scope)
+        if order:
+            node["order_family"] = order
+
+    def visit_CreateTransformStmt(self, node: Tree, scope: Scope) -> None:
+        for key in ("fromsql", "tosql"):
+            self.routine_or_relation(node[key]["objname"])
+        self.children(node, scope)
+
+    def visit_CreateConversionStmt(self, node: Tree, scope: Scope) -> None:
+        self.routine_or_relation(node["func_name"])
+
+    def visit_CreatePLangStmt(self, node: Tree, scope: Scope) -> None:
+        for key in ("plhandler", "plinline", "plvalidator"):
+            self.routine_or_relation(node[key])
+
+    def visit_CreateAmStmt(self, node: Tree, scope: Scope) -> None:
+        self.routine_or_relation(node["handler_name"])
+
+    def visit_CreateFdwStmt(self, node: Tree, scope: Scope) -> None:
+        for item in node["func_options"]:
+            self.routine_or_relation(item["arg"])
+
+    visit_AlterFdwStmt = visit_CreateFdwStmt
+
+    def visit_CreateFunctionStmt(self, node: Tree, scope: Scope) -> None:
+        self.support(node.get("options", ()))
+        self.children(node, scope)
+
+    def support(self, options: Any) -> None:
+        for item in options:
+            if item["defname"] == "support":
+                self.routine_or_relation(item["arg"])
+
+    def visit_AlterFunctionStmt(self, node: Tree, scope: Scope) -> None:
+        self.support(node["actions"])
+        self.visit(node["func"], scope)
+
+    def visit_AlterExtensionContentsStmt(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope)
+
+    def visit_RangeTableSample(self, node: Tree, scope: Scope) -> None:
+        self.from_item(node, scope)
+
+    def exposing(self, node: Tree, scope: Scope) -> None:
+        """An index, a policy, a table of a publication, COPY: its relation is exposed in it."""
+        inside = Scope(scope)
+        key = "table" if "table" in node else "relation"
+        if node.get(key):
+            inside.names[node[key]["relname"]] = self.relation(node[key], None)
+        self.children(node, inside)
+
+    visit_IndexStmt = visit_CreatePolicyStmt = visit_PublicationTable = visit_CopyStmt = exposing
+
+    def visit_CreateStatsStmt(self, node: Tree, scope: Scope) -> None:
+        self.children(node, scope, ("defnames",))
 
     def visit_RangeVar(self, node: Tree, scope: Scope) -> None:
         name = self.relation(node, scope)

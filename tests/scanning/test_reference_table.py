@@ -211,9 +211,14 @@ def test_7_routine_qualifies_its_parameters() -> None:
         "create function app.add_job_3(payload int) returns int language sql as "
         "$$select add_job_3.payload + add_job.other$$"
     )
-    block = "begin add_job.payload := 1; select 2 into add_job.payload; end"
+    block = (
+        "declare a alias for add_job.payload; begin add_job.payload := 1;"
+        " select 2 into add_job.payload; fetch c into add_job.payload;"
+        " get diagnostics add_job.payload = row_count;"
+        " for add_job.payload in select 1 loop null; end loop; end"
+    )
     assert rewritten(text.format("plpgsql", block)).endswith(
-        "$$begin add_job_3.payload := 1; select 2 into add_job_3.payload; end$$"
+        f"$${block.replace('add_job', 'add_job_3')}$$"
     )
     assert not analyse(text.format("sql", plain)).recursive
 
@@ -376,6 +381,19 @@ def test_38_what_follows() -> None:
     assert not analyse("; ".join(["create view app.x as select 1", *following])).recursive
 
 
+def test_38_a_trigger_function_is_never_managed() -> None:
+    text = (
+        "create view app.x as select 1 a; create trigger t instead of insert on app.x"
+        " for each row when (app.fn(1) > 0) execute {} {}fn('app.v')"
+    )
+    for words in (("function", ""), ("procedure", "app.")):
+        source = text.format(*words)
+        assert rewritten(source) == source.replace("app.x", "app.x_3").replace(
+            "app.fn(1)", "app.fn_2(1)"
+        )
+        assert analyse(source).references == (Name("app", "fn"),)
+
+
 def test_38_routines() -> None:
     text = (
         "create procedure app.p(v) language sql as 'select 1';"
@@ -404,10 +422,47 @@ def test_38_indexes_get_the_suffix() -> None:
     )
 
 
-def test_39_drop_in_a_body_is_noted() -> None:
-    text = "create function app.x() returns void language plpgsql as $$begin {}; end$$"
-    assert rules(text.format("drop function app.fn(int)")) == ["definition-in-body"]
-    assert rules(text.format("drop function app.unknown(int)")) == []
+@pytest.mark.parametrize(
+    ("statement", "noted"),
+    [
+        ("drop function app.fn(int)", True),
+        ("drop function if exists app.unknown(int), g", True),
+        ("drop view if exists z, v cascade", True),
+        ("drop trigger v on app.w", True),
+        ("create table v (a int)", True),
+        ("create or replace function fn() returns int language sql as 'select 1'", True),
+        ("create materialized view if not exists mv as select 1 a", True),
+        ("alter view app.v rename to z", True),
+        ("alter function fn(int) owner to a", True),
+        ("alter policy p on v using (true)", True),
+        ("drop function app.unknown(int)", False),
+        ("drop table fn", False),
+        ("drop function v()", False),
+        ("drop schema v", False),
+        ("drop trigger v on t", False),
+        ("create index v on t (a)", False),
+        ("create role v", False),
+        ("alter table t add column v int default app.fn(1)", False),
+        ("alter table t rename column a to v", False),
+        ("listen v", False),
+        ("deallocate v", False),
+    ],
+)
+def test_39_definitions_in_a_body(statement: str, noted: bool) -> None:
+    text = f"create function app.x() returns void language plpgsql as $$begin {statement}; end$$"
+    assert rules(text) == ["definition-in-body"] * noted
+    if noted:
+        assert in_body(f"begin {statement}; end") == f"begin {statement}; end"
+
+
+def test_calls_in_the_definition_of_a_temporary_table() -> None:
+    body = (
+        "begin create temp table y (a int default fn(1), b int check (fn(b) > 0),"
+        " c int generated always as (fn(a)) stored) on commit drop;"
+        " alter table y add column d int default fn(2); end"
+    )
+    assert in_body(body) == body.replace("fn(", "fn_2(")
+    assert rules(f"create function app.x() returns void language plpgsql as $${body}$$") == []
 
 
 def test_43_placeholders_are_refused() -> None:

@@ -116,6 +116,22 @@ REFUSED = [
     ("insert into t values (1)", 1, "data (INSERT)"),
     ("do $$begin end$$", 1, "a DO block"),
     ("select set_config('search_path', '', false)", 1, "a query (SELECT)"),
+    ("create function pg_temp.f() returns int language sql as 'select 1'", 1,
+     "pg_temp.f cannot be published: schema pg_temp is reserved"),
+    (f"set search_path = pg_temp, app; {VIEW.replace('app.', '')}", 1, "schema pg_temp is reserved"),
+    (VIEW.replace("app", "pg_catalog"), 1, "schema pg_catalog is reserved"),
+    (VIEW.replace("app", "pg_toast"), 1, "schema pg_toast is reserved"),
+    (VIEW.replace("app", "information_schema"), 1, "schema information_schema is reserved"),
+    (VIEW.replace("app", "procver"), 1, "schema procver is reserved"),
+    (f"\nset standard_conforming_strings = off; {VIEW}", 2, "standard_conforming_strings = off"),
+    (f"set local standard_conforming_strings to 'false'; {VIEW}", 1, "standard_conforming_strings"),
+    (FUNCTION.replace(" as ", " set standard_conforming_strings to off as "), 1,
+     "standard_conforming_strings"),
+    ("create function app.x() returns int language plpgsql as $$begin\n"
+     "set local standard_conforming_strings = 0; end$$", 2, "standard_conforming_strings"),
+    ("create function app.x() returns int language plpgsql as $$begin\n"
+     "perform set_config('standard_conforming_strings', 'off', true); end$$", 2,
+     "standard_conforming_strings"),
     (f"reset all; {VIEW}", 1, "RESET"),
     (f"set role a; {VIEW}", 1, "SET ROLE"),
     (f"set session authorization a; {VIEW}", 1, "SET AUTHORIZATION"),
@@ -144,6 +160,8 @@ REFUSED = [
     (f"{VIEW};\ncreate view app.y as select 1", 2, "two objects: view app.x and view app.y"),
     (f"{FUNCTION};\ncreate procedure app.x() language sql as ''", 2,
      "two objects: function app.x and procedure app.x"),
+    ("create view app.x as select null::int as a; create function app.x() returns int return 1", 1,
+     "two objects: view app.x and function app.x"),
     (f"\\set a 1\n{VIEW}", 1, "\\set is a command of psql"),
     ("create view app.x as\nselect 'a", 2, "string literal that starts here never ends"),
     ('create view app.x as\n\nselect "a', 3, "quoted name"),
@@ -322,3 +340,43 @@ def test_a_misspelt_word_after_create() -> None:
     with pytest.raises(SourceError) as refused:
         SCANNER.header("CREATE OR REPLACE FUNTION app.f() RETURNS int AS 'SELECT 1'", "app")
     assert refused.value.hint == "did you mean CREATE FUNCTION?"
+
+
+# ---- what pg_dump writes ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (f"SELECT pg_catalog.set_config('search_path', '', false);\n{VIEW}", "heads every pg_dump"),
+        (f"\\restrict 5HpRkBf\n{VIEW}", "pg_dump writes this line for psql: delete it"),
+        (f"{VIEW};\n\\unrestrict 5HpRkBf", "pg_dump writes this line for psql: delete it"),
+        (f"create view app.x as select null::integer as id, null::numeric(1,2) as n;\n{VIEW}",
+         "delete the first: pg_dump writes such a placeholder"),
+        (f"{VIEW};\n{VIEW}", "keep one of the two definitions"),
+        (f"{VIEW}; {FUNCTION}", "a view and a function cannot share a version"),
+    ],
+)  # fmt: skip
+def test_lines_of_pg_dump_get_a_hint(text: str, hint: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        analyse(text)
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_dumped_view_is_taken_without_its_first_line() -> None:
+    text = (
+        "SET statement_timeout = 0; SET client_encoding = 'UTF8';"
+        " SET standard_conforming_strings = on; SET check_function_bodies = false;"
+        " SET default_tablespace = ''; SET default_table_access_method = heap;"
+        f" {VIEW}; ALTER TABLE app.x OWNER TO a; ALTER VIEW app.x OWNER TO a;"
+        " GRANT SELECT ON TABLE app.x TO a"
+    )
+    assert rules(text) == []
+    assert rewritten(text).endswith("GRANT SELECT ON TABLE app.x_3 TO a")
+
+
+def test_a_placeholder_of_pg_dump_is_reported() -> None:
+    text = "create view app.x as\nselect null::integer as id, null::text as b{}"
+    assert rules(text.format("")) == ["placeholder-view"]
+    assert rules(text.format(" from t")) == []
+    assert rules(text.format(", 1 as c")) == []

@@ -411,7 +411,7 @@ def test_a_required_name_is_no_mention() -> None:
         "SET @sql = N'SELECT * FROM t CROSS APPLY tvf (1)'",
         "SET @sql = N'EXECUTE sp'",
         "SET @sql = N'ALTER PROC sp AS SELECT 1'",
-        "SELECT * FROM OPENQUERY(linked, 'SELECT a FROM db.dbo.v')",
+        "SELECT * FROM OPENQUERY(linked, 'SELECT a FROM dbo.v')",
         "SELECT * FROM sys.dm_sql_referenced_entities('dbo.v', 'OBJECT')",
         "SELECT dbo.v.a FROM t AS dbo WHERE 'dbo.v.a' = b",
     ],

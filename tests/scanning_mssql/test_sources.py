@@ -554,3 +554,12 @@ def test_words_tell_when_an_analysis_is_out_of_date() -> None:
     words = analyse(text).words.split("\n")
     assert {"my col", "My Col", "later", "Later", "ext", "dyn amic", "x", "dbo"} <= set(words)
     assert "select" not in words
+
+
+@pytest.mark.parametrize("schema", ["sys", "INFORMATION_SCHEMA", "[procver]"])
+def test_reserved_schemas_are_refused(schema: str) -> None:
+    text = f"CREATE VIEW {schema}.x AS SELECT 1 AS n"
+    for read in (analyse, header):
+        with pytest.raises(SourceError, match="is reserved") as caught:
+            read(text)
+        assert "schema of your own" in (caught.value.hint or "")

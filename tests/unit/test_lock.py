@@ -121,7 +121,6 @@ def test_byte_order_mark_comments_and_blank_lines():
         ([line(), line()], "L:3: app.v 1 is there twice", "delete one"),
         ([line(), line(kind="function")], "as view and as function", "git checkout"),
         ([line(), line(fingerprint=fp("b"))], "two branches took the same number", "--base"),
-        ([line(), line(number=2)], "the same content under two numbers, 1 and 2", "--base"),
     ],
 )
 def test_a_broken_file_is_refused_with_place_and_way_out(lines, message, hint):

@@ -153,3 +153,61 @@ def test_loading_a_mapping_needs_the_standard_library_only(tmp_path):
     found = loaded(f"import procver; procver.Resolver.load({str(path)!r})")
     top = {name.partition(".")[0] for name in found}
     assert top - {"procver"} <= sys.stdlib_module_names
+
+
+def mapping_of(physical, dialect="postgresql", kind="view"):
+    row = {"kind": kind, "physical": physical}
+    return {"procver": 1, "release": "r", "dialect": dialect, "objects": {"app.v": row}}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "physical"),
+    [
+        ("postgresql", "app.v_1"), ("postgresql", 'app."a""b_1"'), ("postgresql", '"My App"."V.2; --"'), ("postgresql", "v_1"),
+        ("postgresql", 'app."日本_1"'), ("mssql", "dbo.v_1"), ("mssql", "[a]]b].[x; y]"), ("mssql", "dbo.[My Proc_1]"),
+    ],
+)  # fmt: skip
+def test_a_physical_name_is_taken_as_it_is(dialect, physical):
+    assert Resolver.from_mapping(mapping_of(physical, dialect))["app.v"] == physical
+
+
+@pytest.mark.parametrize(
+    ("dialect", "physical"),
+    [
+        ("postgresql", value)
+        for value in (
+            "", "app.v_1; DROP TABLE x", "app.v_1 x", "app.v_1--", "(SELECT 1)", "a.b.c", "app.", ".v", "1v", '"a"b"', '"a', 'a"',
+            '""', '"a\nb"', '"a\0b"', "app.v_1\n", "[a].[b]", "x" * 64, None, 1, ["app.v_1"], {"a": 1}, '"\ud800"',
+        )
+    ]
+    + [
+        ("mssql", value)
+        for value in ("[a]b]", "[a", "a]", "[]", "[a\nb]", "dbo.v_1; EXEC x", "dbo.v 1", '"a"', "#t", "@v", "a.b.c", None)
+    ],
+)  # fmt: skip
+def test_what_is_not_a_physical_name_is_refused(dialect, physical):
+    with pytest.raises(UsageError, match="not the name of an object") as caught:
+        Resolver.from_mapping(mapping_of(physical, dialect))
+    assert "procver map" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dialect": "oracle"}, {"dialect": None}, {"release": 1}, {"default_schema": []}, {"project": {}}, {"procver": True},
+        {"procver": 1.0}, {"objects": {"app.v": {"kind": "table", "physical": "app.v_1"}}},
+        {"objects": {"app.v": {"kind": [], "physical": "app.v_1"}}}, {"objects": {1: {"kind": "view", "physical": "app.v_1"}}},
+        {"objects": {"app.v": {"kind": "table_type", "physical": "app.v_1"}}},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_other_values_of_a_mapping(change):
+    with pytest.raises(UsageError):
+        Resolver.from_mapping({**mapping_of("app.v_1"), **change})
+
+
+def test_a_mapping_of_nothing_but_brackets(tmp_path):
+    path = tmp_path / "map.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="is not JSON"):
+        Resolver.load(path)

@@ -154,3 +154,67 @@ def test_the_digest_counts_all_that_rendering_depends_on(tmp_path):
         digest({}, rate=1),
     ]
     assert len({base, *others}) == 6
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for i in range(10**9) %}x{% endfor %}",
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{% for i in range(99999) %}{% for j in range(99999) if false %}{% endfor %}{% endfor %}",
+        "{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(1) }}",
+        "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
+        "{% include 'self.j2' %}",
+        "{{ 'a' * 10**10 }}",
+        "{{ [1] * 10**10 }}",
+        "{{ 2 ** 10000000000 }}",
+        "{{ 'a'.ljust(10**10) }}",
+        "{{ ('a' | safe).ljust(10**10) }}",
+        "{{ 'a'.encode().ljust(10**10) }}",
+        "{{ 'a' | center(10**10) }}",
+        "{{ 'a' | indent(10**10, true) }}",
+        "{{ '%10000000000d' % 1 }}",
+        "{{ '%*d' % (10**10, 1) }}",
+        "{{ '{:10000000000}'.format(1) }}",
+        "{{ '{:{w}}'.format(1, w=10**10) }}",
+        "{{ ['a'] | batch(10**10, 'b') | list }}",
+        "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}",
+        "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+        "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}",
+        "{% set n = namespace(x='b') %}{% for i in range(60) %}{% set n.x %}{{ n.x }}{{ n.x }}{% endset %}{% endfor %}",
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{{ " + "1" * 5000 + " }}",
+    ],
+)
+def test_a_template_without_end_is_refused(render, text):
+    assert "template error" in str(refused(render, text, {"self.j2": "{% include 'self.j2' %}"}))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ref", "self", "range", "cycler(1, 2)", "joiner(',')", "namespace(a=1)", "'a'.upper", "[ref]", "ref ~ ''",
+        "ref | string", "'%s' % ref", "'%s' | format(ref)", "'{}'.format(ref)", "[ref] | join", "{'a': ref} | pprint",
+        "[names.index] | map('string') | list", "names | map('upper')", "names | map('upper') | string", "names | reverse",
+        "day.today()", "day.now()", "day.astimezone()",
+    ],
+)  # fmt: skip
+def test_what_is_not_the_same_everywhere_is_refused(render, value):
+    from datetime import datetime
+
+    error = refused(render, "{{ " + value + " }}", names=["a"], day=datetime(2026, 1, 1))
+    assert "template error" in str(error)
+    assert "0x" not in str(error)
+
+
+def test_what_is_the_same_everywhere_is_written(render):
+    text = (
+        "{{ names | map('upper') | join(', ') }} {{ t }} {{ names }} {{ n * 100000 }} {{ '%05d' % 7 }}"
+        " {{ names[0] ~ n ~ ref('app.v') }} {{ '{:>3}'.format(n) }} {{ t.items() | list }} {{ day }}"
+    )
+    from datetime import date
+
+    shown, _ = render(text, names=["a", "b"], t={"b": 1, "a": 2}, n=3, day=date(2026, 1, 2))
+    assert shown == (
+        "A, B {'b': 1, 'a': 2} ['a', 'b'] 300000 00007 a3app.v   3 [('b', 1), ('a', 2)] 2026-01-02"
+    )

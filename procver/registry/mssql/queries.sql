@@ -64,6 +64,7 @@ UNION ALL
 SELECT [schema], leaf, 'type'
 FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128), routine bit)
 WHERE routine = 0 AND TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NOT NULL
+      AND OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NULL
 
 -- name: owners
 -- Which project published what has these physical names, and as what.
@@ -82,6 +83,33 @@ WHERE SCHEMA_ID([schema]) IS NULL
 -- name: missing_roles
 DECLARE @a nvarchar(max) = ?;
 SELECT e.value FROM OPENJSON(@a, '$.roles') e WHERE e.value <> N'public' AND DATABASE_PRINCIPAL_ID(CAST(e.value AS nvarchar(128))) IS NULL
+
+-- name: unsettable (sqlserver)
+-- Owners that new versions are to have, of objects in the catalog or by name, and that this login cannot give them. Needs no registry.
+DECLARE @a nvarchar(max) = ?;
+SELECT a.at,
+       CASE WHEN p.principal_id IS NULL THEN 'principal' WHEN p.type = 'R' THEN 'alter' ELSE 'impersonate' END,
+       QUOTENAME(COALESCE(p.name, a.role)), QUOTENAME(USER_NAME()), QUOTENAME(a.[schema])
+FROM (
+    SELECT x.at, x.[schema], x.role
+    FROM OPENJSON(@a, '$.owners') WITH (at int, [schema] nvarchar(128), role nvarchar(128)) x WHERE x.role IS NOT NULL
+    UNION ALL
+    SELECT x.at, x.[schema], USER_NAME(o.principal_id)
+    FROM OPENJSON(@a, '$.owners') WITH (at int, [schema] nvarchar(128), [like] nvarchar(128)) x
+    JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(x.[schema]) + N'.' + QUOTENAME(x.[like])) AND o.principal_id IS NOT NULL
+) a
+LEFT JOIN sys.database_principals p ON p.principal_id = DATABASE_PRINCIPAL_ID(a.role)
+WHERE p.principal_id IS NULL
+OR p.principal_id <> DATABASE_PRINCIPAL_ID() AND CASE
+    WHEN p.type = 'R' THEN CASE WHEN IS_MEMBER(p.name) = 1 OR HAS_PERMS_BY_NAME(QUOTENAME(p.name), 'ROLE', 'ALTER') = 1 THEN 1 ELSE 0 END
+    ELSE COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(p.name), 'USER', 'IMPERSONATE'), 1) END = 0
+ORDER BY a.at
+
+-- name: unsettable (babelfish)
+-- Babelfish changes no owner.
+
+-- name: unsettable_kept
+-- An owner that the registry keeps is passed over where it cannot be given.
 
 -- name: signatures (sqlserver)
 -- By what objects are signed: how to sign another one, as text with {name} in it. Needs no registry.

@@ -88,6 +88,56 @@ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = x.sche
 SELECT r FROM jsonb_array_elements_text($1::jsonb -> 'roles') r
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles x WHERE x.rolname = r)
 
+-- name: unsettable
+-- Owners that new versions are to have, of objects in the catalog or by name, and that this login cannot give them. Needs no registry.
+WITH login AS (
+    SELECT r.rolname, r.rolsuper, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END AS right
+    FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
+), asked AS (
+    SELECT x.at, x.schema, x.role
+    FROM jsonb_to_recordset($1::jsonb -> 'owners') AS x(at int, schema text, role text)
+    WHERE x.role IS NOT NULL
+    UNION
+    SELECT x.at, x.schema, pg_get_userbyid(o.owner)
+    FROM jsonb_to_recordset($1::jsonb -> 'owners') AS x(at int, schema text, "like" text, routine boolean)
+    JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
+    CROSS JOIN LATERAL (
+        SELECT p.proowner AS owner FROM pg_catalog.pg_proc p
+        WHERE x.routine AND p.pronamespace = n.oid AND p.proname = x."like"
+        UNION ALL
+        SELECT c.relowner FROM pg_catalog.pg_class c
+        WHERE NOT x.routine AND c.relnamespace = n.oid AND c.relname = x."like" AND c.relkind IN ('v', 'm')
+    ) o
+)
+SELECT a.at,
+       CASE WHEN r.oid IS NULL THEN 'missing' WHEN NOT pg_has_role(r.oid, 'MEMBER') THEN 'member'
+            WHEN NOT pg_has_role(r.oid, l.right) THEN 'set' ELSE 'create' END,
+       quote_ident(a.role), quote_ident(l.rolname), quote_ident(a.schema)
+FROM asked a CROSS JOIN login l
+LEFT JOIN pg_catalog.pg_roles r ON r.rolname = a.role
+WHERE a.role <> l.rolname
+AND (r.oid IS NULL OR NOT l.rolsuper AND NOT (pg_has_role(r.oid, l.right)
+    AND has_schema_privilege(r.oid, (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = a.schema), 'CREATE')))
+ORDER BY a.at
+
+-- name: unsettable_kept
+-- The same of owners that the registry keeps; those that no longer exist are passed over.
+WITH login AS (
+    SELECT r.rolname, r.rolsuper, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END AS right
+    FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
+)
+SELECT DISTINCT x.at,
+       CASE WHEN NOT pg_has_role(r.oid, 'MEMBER') THEN 'member' WHEN NOT pg_has_role(r.oid, l.right) THEN 'set' ELSE 'create' END,
+       quote_ident(r.rolname), quote_ident(l.rolname), quote_ident(x.schema)
+FROM jsonb_to_recordset($1::jsonb -> 'owners') AS x(at int, schema text, kept bigint)
+JOIN procver.version v ON v.id = x.kept
+CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(v.privileges) WHEN 'array' THEN v.privileges END) g
+CROSS JOIN login l
+JOIN pg_catalog.pg_roles r ON r.rolname = g ->> 'owner' AND r.rolname <> l.rolname
+WHERE NOT l.rolsuper AND NOT (pg_has_role(r.oid, l.right)
+    AND has_schema_privilege(r.oid, (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = x.schema), 'CREATE'))
+ORDER BY 1
+
 -- name: signatures
 -- PostgreSQL signs nothing.
 SELECT NULL, NULL, NULL WHERE $1::text IS NULL
@@ -242,10 +292,13 @@ SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
 SELECT procver.carry($1::jsonb)
 
 -- name: add_versions
+-- Ids ascend in the order of creation: that is how the members of a cycle are dropped and come back.
 WITH item AS MATERIALIZED (
-    SELECT * FROM json_to_recordset($1::json) AS x(
+    SELECT * FROM ROWS FROM (json_to_recordset($1::json) AS (
         project_id int, name text, kind text, number int, fingerprint text, shape text, source_digest text, source_path text,
-        schema text, leaf text, physical text, definition json, seal text, requires json)
+        schema text, leaf text, physical text, definition json, seal text, requires json)) WITH ORDINALITY AS x(
+        project_id, name, kind, number, fingerprint, shape, source_digest, source_path,
+        schema, leaf, physical, definition, seal, requires, place)
 ), work AS MATERIALIZED (
     SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) AS work FROM item
 )
@@ -257,6 +310,7 @@ SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_
        procver.seal_of(i.project_id, i.name, i.number, c.privileges)
 FROM item i
 LEFT JOIN procver.looks((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
+ORDER BY i.place
 ON CONFLICT (project_id, name, number) DO UPDATE
 SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges,
     privileges_seal = excluded.privileges_seal

@@ -26,7 +26,7 @@ class MssqlScanner:
 
     dialect = "mssql"
     ignores_case = True
-    revision = 17
+    revision = 19
 
     # What reads sources is loaded when one is read: most commands find all of them in the cache.
 
@@ -56,14 +56,22 @@ class MssqlScanner:
                 object differs from another one in case only.
         """
         from procver.scanning.analysis import analysis
+        from procver.scanning.mssql.definition import is_bound_early
         from procver.scanning.mssql.keywords import RESERVED
         from procver.scanning.mssql.reading import read
         from procver.scanning.mssql.rewriting import rewrite
         from procver.scanning.mssql.shape import Shape
 
         reading = read(text, default_schema, managed, spans)
+        shape, layout = Shape(reading), reading.layout
+        is_early = is_bound_early(layout.unit.folded, layout.definition)
         return analysis(
-            reading, Shape(reading), text, lambda leafs: rewrite(reading, leafs), RESERVED
+            reading,
+            shape,
+            text,
+            lambda leafs: rewrite(reading, leafs),
+            RESERVED,
+            early=shape.references if is_early else (),
         )
 
     def rewrite(

@@ -102,6 +102,18 @@ def options(toks: Sequence[str], definition: Definition) -> list[int]:
     return []
 
 
+def is_bound_early(toks: Sequence[str], definition: Definition) -> bool:
+    """Return whether all that a function names must exist when it is created.
+
+    That of an inline function must, and of one WITH SCHEMABINDING. Others look names up when they
+    run (the manual's "Deferred Name Resolution").
+    """
+    body = body_start(toks, definition)
+    returns = next((i for i in range(definition.after, body) if toks[i] == "returns"), body)
+    is_inline = toks[returns + 1 : returns + 2] == ["table"]
+    return is_inline or "schemabinding" in toks[definition.after : body]
+
+
 def is_table_type(toks: Sequence[str], definition: Definition) -> bool:
     """Return whether CREATE TYPE goes on with AS TABLE."""
     return list(toks[definition.after : definition.after + 2]) == ["as", "table"]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
-from procver.objects import Kind, Name
+from procver.errors import SourceError
+from procver.objects import Name
 from procver.scanning.marks import Findings, Mark, Role
+from procver.scanning.mssql import properties
 from procver.scanning.mssql.definition import Definition, body_start
+from procver.scanning.mssql.guards import Conditions, Value, parts_of
 from procver.scanning.mssql.layout import Following, Setting
-from procver.scanning.mssql.lexer import identifier, is_string, string_value, written_identifier
-from procver.scanning.mssql.names import label, same
+from procver.scanning.mssql.lexer import identifier, is_string, written_identifier
+from procver.scanning.mssql.names import label
 from procver.scanning.mssql.refusals import refuse_definition, refused
+from procver.scanning.mssql.removals import Subject, check_stub, is_removal, removal, stub
 from procver.scanning.mssql.script import Step
 from procver.scanning.mssql.unit import Unit
 from procver.scanning.mssql.walker import Walker
@@ -20,27 +25,8 @@ from procver.scanning.names import Names
 _PERMISSIONS = frozenset({"grant", "deny", "revoke"})
 _EXECUTE = frozenset({"exec", "execute"})
 _SILENT = frozenset({"print", "raiserror"})
-_ADD, _UPDATE, _DROP = (
-    "sp_addextendedproperty",
-    "sp_updateextendedproperty",
-    "sp_dropextendedproperty",
-)
-_ARGUMENTS = (
-    "@name",
-    "@value",
-    "@level0type",
-    "@level0name",
-    "@level1type",
-    "@level1name",
-    "@level2type",
-    "@level2name",
-)
-_NOUN = {
-    Kind.PROCEDURE: "procedure",
-    Kind.VIEW: "view",
-    Kind.FUNCTION: "function",
-    Kind.TABLE_TYPE: "type",
-}
+_REFRESH = frozenset({"sp_refreshview", "sp_refreshsqlmodule", "sp_recompile"})
+_CAUGHT = _EXECUTE | _SILENT | {"throw", "rollback", "return"}
 
 
 class Piece(NamedTuple):
@@ -62,15 +48,16 @@ class Follower:
     Args:
         names: what a name stands for.
         findings: where notes go.
-        default_schema: the schema of names without one.
+        subject: the object and the triggers that the file defines.
     """
 
-    def __init__(self, names: Names, findings: Findings, default_schema: str) -> None:
+    def __init__(self, names: Names, findings: Findings, subject: Subject) -> None:
         self.names = names
         self.own = names.own
         self.findings = findings
-        self.default_schema = default_schema
+        self.subject = subject
         self.triggers: dict[str, Name] = {}
+        self.made: set[str] = set()
 
     def read(self, following: Following, candidates: frozenset[str]) -> list[Piece]:
         """Read one statement; return what of it is to be sent.
@@ -90,14 +77,108 @@ class Follower:
         if trigger is not None:
             self._trigger(walker, following)
             return [Piece(unit, step.lo, step.hi, settings, trigger)]
-        kept = [leaf for leaf in step.simple() if self._leaf(walker, leaf)]
-        if step.word == "if" and not all(leaf.word in _EXECUTE for leaf in kept):
-            return [Piece(unit, step.lo, step.hi, settings)]
-        # A condition around a property asks whether it is there: a new version has none.
-        pieces = [Piece(unit, leaf.lo, leaf.hi) for leaf in kept]
+        pieces = self._pieces(walker, step)
         return [piece._replace(settings=() if i else settings) for i, piece in enumerate(pieces)]
 
+    def _pieces(self, walker: Walker, step: Step) -> list[Piece]:
+        unit = walker.unit
+        if step.word == "if":
+            return self._guarded(walker, step)
+        if step.word == "begin":
+            return [piece for inner in step.inner for piece in self._pieces(walker, inner)]
+        if step.word == "catch":  # of a TRY that succeeds for a new version
+            for leaf in step.simple():
+                if leaf.word not in _CAUGHT:
+                    raise refused(unit, leaf.lo, leaf.hi)
+            return []
+        return [Piece(unit, step.lo, step.hi)] if self._leaf(walker, step) else []
+
+    def _guarded(self, walker: Walker, step: Step) -> list[Piece]:
+        """Return what an IF comes to: its guard is left out if it asks for the object or a part."""
+        unit = walker.unit
+        conditions = Conditions(
+            unit.folded,
+            self.subject,
+            self.names.index.databases,
+            parts_of(unit, step.simple()),
+            self.made,
+        )
+        verdict = conditions.read(step.lo + 1, step.body)
+        if verdict.value is not Value.UNKNOWN:
+            taken = 1 if verdict.value is Value.FALSE else 0
+            for branch in step.inner[:taken]:
+                self._note_removals(unit, branch)
+            chosen = step.inner[taken : taken + 1]
+            return self._only(
+                unit, step, [p for branch in chosen for p in self._pieces(walker, branch)]
+            )
+        branches = [self._pieces(walker, branch) for branch in step.inner]
+        pieces = [piece for branch in branches for piece in branch]
+        if all(unit.folded[piece.lo] in _EXECUTE for piece in pieces):
+            # A condition around a property asks whether it is there: a new version has none.
+            return self._only(unit, step, pieces)
+        if verdict.asks_for_own:
+            self._doubtful(unit, pieces)
+        return self._whole(unit, step, branches, verdict.kept)
+
+    def _only(self, unit: Unit, step: Step, pieces: list[Piece]) -> list[Piece]:
+        """Leave out of an IF all but the ``pieces`` of it, and return them."""
+        self._drop(unit, step.lo, step.hi, [(piece.lo, piece.hi) for piece in pieces])
+        return pieces
+
+    def _whole(
+        self,
+        unit: Unit,
+        step: Step,
+        branches: Sequence[Sequence[Piece]],
+        kept: Sequence[tuple[int, int]],
+    ) -> list[Piece]:
+        """Return an IF whose condition the server decides, without what is not sent of it."""
+        self._drop(unit, step.lo + 1, step.body, kept)
+        sent = [(piece.lo, piece.hi) for branch in branches for piece in branch]
+        for leaf in step.simple():
+            is_sent = any(lo <= leaf.lo < hi for lo, hi in sent)
+            if not is_sent and leaf.word not in _SILENT:
+                self._drop(unit, leaf.lo, leaf.hi)
+        if not branches[0]:
+            raise unit.error(
+                step.lo,
+                "only the ELSE of this condition holds a statement that is sent",
+                "write the condition the other way round, without ELSE",
+            )
+        if len(branches) > 1 and not branches[1]:
+            self._drop(unit, step.inner[0].hi, step.hi)
+        return [Piece(unit, step.lo, step.hi)]
+
+    def _drop(self, unit: Unit, lo: int, hi: int, kept: Sequence[tuple[int, int]] = ()) -> None:
+        """Mark the tokens in [lo, hi) that are not ``kept`` as left out."""
+        rest = set(range(lo, hi)).difference(*(range(*part) for part in kept))
+        unit.marks.update(dict.fromkeys(rest, Mark(Role.DROPPED, self.own.name)))
+
+    def _note_removals(self, unit: Unit, branch: Step) -> None:
+        for leaf in branch.simple():
+            if is_removal(unit.folded, leaf):
+                with suppress(SourceError):
+                    self._removal(unit, leaf)
+
+    def _removal(self, unit: Unit, leaf: Step) -> None:
+        found = removal(unit, leaf, self.subject)
+        self.findings.note(unit, found.token, found.rule, found.message, found.hint)
+
+    def _doubtful(self, unit: Unit, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            text = " ".join(unit.written[piece.lo : piece.hi])
+            self.findings.note(
+                unit,
+                piece.lo,
+                "guard",
+                f"the condition asks for {label(self.own.name)} in a way that procver cannot read: where"
+                f" it does not hold for a version, the version lacks this: {text}",
+                "remove the condition",
+            )
+
     def _leaf(self, walker: Walker, leaf: Step) -> bool:
+        """Read a simple statement; return whether it is sent."""
         unit, word = walker.unit, leaf.word
         if word in _PERMISSIONS:
             self._permission(walker, leaf)
@@ -109,6 +190,9 @@ class Follower:
             self._alter(walker, leaf)
         elif word == "add":
             self._signature(walker, leaf)
+        elif is_removal(unit.folded, leaf):
+            self._removal(unit, leaf)
+            return False
         elif word not in _SILENT:
             raise refused(unit, leaf.lo, leaf.hi)
         else:
@@ -149,6 +233,7 @@ class Follower:
                 name = walker.chain(i + 1, leaf.hi)
                 if walker.tok(name.end) == "on":
                     self._securable(walker, name.end + 1, leaf)
+                    self.made.add(identifier(walker.tok(i + 1)))
                     return
         raise refused(walker.unit, leaf.lo, leaf.hi)
 
@@ -188,51 +273,40 @@ class Follower:
     # ---- extended properties -------------------------------------------------------------------
 
     def _call(self, unit: Unit, leaf: Step) -> bool:
-        toks, i = unit.folded, leaf.lo
-        i += toks[i] in _EXECUTE
-        while i + 1 < leaf.hi and toks[i + 1] == ".":
-            i += 2
-        name = toks[i] if i < leaf.hi else ""
-        if name in (_DROP, "sp_refreshview", "sp_refreshsqlmodule", "sp_recompile"):
+        procedure = properties.called(unit.folded, leaf)[0]
+        if procedure in _REFRESH:
             return False
-        if name == _UPDATE and leaf.lo and "else" in toks[: leaf.lo]:
+        token = None if procedure in properties.PROCEDURES else stub(unit, leaf)
+        if token is not None:
+            check_stub(unit, token, self.subject)
             return False
-        if name == _UPDATE:
-            raise unit.error(
-                leaf.lo,
-                f"{_UPDATE} fails on a new version, which has no property yet",
-                f"write {_ADD}",
-            )
-        if name != _ADD:
+        if procedure not in properties.PROCEDURES:
             raise refused(unit, leaf.lo, leaf.hi)
-        self._property(unit, arguments(toks, i + 1, leaf.hi), leaf)
-        return True
+        return self._property(unit, leaf, procedure)
 
-    def _property(self, unit: Unit, given: dict[str, int], leaf: Step) -> None:
-        toks = unit.folded
-
-        def value(argument: str) -> str:
-            at = given.get(argument, -1)
-            if at < 0:
-                return ""
-            return string_value(toks[at]) if is_string(toks[at]) else identifier(toks[at])
-
-        own = self.own
-        level = value("@level1type").lower()
-        named = Name(value("@level0name"), value("@level1name"))
-        is_own = same(named, own.name) and level == _NOUN[own.kind]
-        if value("@level0type").lower() not in ("schema", "user") or not is_own:
+    def _property(self, unit: Unit, leaf: Step, procedure: str) -> bool:
+        call = properties.Call(unit, leaf)
+        name = call.value("@name").lower()
+        is_update = procedure == properties.UPDATE and name not in self.made
+        if is_update and leaf.lo and "else" in unit.folded[: leaf.lo]:
+            return False
+        if is_update:
             raise unit.error(
                 leaf.lo,
-                f"this extended property is not that of {label(own.name)}",
-                f"write @level0type = N'SCHEMA', @level0name = N'{own.name.schema}', @level1type ="
-                f" N'{_NOUN[own.kind].upper()}', @level1name = N'{own.name.leaf}', or move it to the"
-                " file of the object that it is about",
+                f"{procedure} fails on a new version, which has no property yet",
+                f"write {properties.ADD}",
             )
-        self._mark_text(unit, given["@level1name"], Role.TEXT, own.name)
-        trigger = self.triggers.get(value("@level2name").lower())
-        if value("@level2type").lower() == "trigger" and trigger is not None:
-            self._mark_text(unit, given["@level2name"], Role.TRIGGER_TEXT, trigger)
+        refusal = call.refusal(self.own)
+        if refusal is not None:
+            raise refusal
+        if procedure == properties.DROP and name not in self.made:
+            return False
+        self.made.add(name)
+        self._mark_text(unit, call.given["@level1name"], Role.TEXT, self.own.name)
+        trigger = self.triggers.get(call.value("@level2name").lower())
+        if call.value("@level2type").lower() == "trigger" and trigger is not None:
+            self._mark_text(unit, call.given["@level2name"], Role.TRIGGER_TEXT, trigger)
+        return True
 
     def _mark_text(self, unit: Unit, at: int, role: Role, name: Name) -> None:
         if not is_string(unit.folded[at]):
@@ -247,7 +321,7 @@ class Follower:
         toks = unit.folded
         refuse_definition(unit, trigger)
         parts = [identifier(toks[i]) for i in trigger.name]
-        schema = self.default_schema if len(parts) == 1 else parts[0]
+        schema = self.subject.default_schema if len(parts) == 1 else parts[0]
         start = body_start(toks, trigger)
         if walker.tok(trigger.after) != "on" or "instead" not in toks[trigger.after : start]:
             raise refused(unit, step.lo, step.hi)
@@ -263,6 +337,7 @@ class Follower:
         leaf = trigger.name[-1]
         name = Name(self.own.name.schema, written_identifier(unit.written[leaf]))
         self.triggers[parts[-1]] = name
+        self.made.add(parts[-1])
         unit.marks[leaf] = Mark(Role.TRIGGER, name)
         mark_verb(unit, trigger.altered, trigger.dropped, self.own.name)
         walker.read(start, step.hi)
@@ -274,20 +349,3 @@ def mark_verb(unit: Unit, altered: int, dropped: Sequence[int], own: Name) -> No
         unit.marks[altered] = Mark(Role.CREATE, own)
     for token in dropped:
         unit.marks[token] = Mark(Role.DROPPED, own)
-
-
-def arguments(toks: Sequence[str], lo: int, hi: int) -> dict[str, int]:
-    """Return the arguments of sp_addextendedproperty at [lo, hi), each as the token of its value."""
-    found: dict[str, int] = {}
-    position = 0
-    i = lo
-    while i < hi:
-        if toks[i] == ",":
-            position += 1
-        elif toks[i][0] == "@" and i + 2 < hi and toks[i + 1] == "=":
-            found[toks[i]] = i + 2
-            i += 2
-        elif position < len(_ARGUMENTS) and toks[i] not in ("(", ")", ";"):
-            found.setdefault(_ARGUMENTS[position], i)
-        i += 1
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,30 +10,28 @@ from typing import NamedTuple
 from procver.errors import SourceError
 from procver.objects import Header, Kind, Name
 from procver.scanning.marks import Finding
+from procver.scanning.mssql import properties
 from procver.scanning.mssql.batches import Batch, split
 from procver.scanning.mssql.definition import Definition, read_head
 from procver.scanning.mssql.lexer import (
     fold,
-    identifier,
     is_open,
-    is_string,
-    lex,
-    string_value,
     tokens,
     written_identifier,
 )
-from procver.scanning.mssql.names import label, same
+from procver.scanning.mssql.names import label, reserved_schema, same
 from procver.scanning.mssql.refusals import (
-    refuse_client_syntax,
     refuse_definition,
+    refuse_nameless,
+    refuse_unreadable,
     refused,
 )
+from procver.scanning.mssql.removals import Subject, check_stub, is_removal, removal, stub
 from procver.scanning.mssql.script import Step, steps
 from procver.scanning.mssql.settings import Effect, read_set
 from procver.scanning.mssql.unit import File, Unit
 from procver.scanning.names import has_control
-from procver.scanning.refusals import refuse_nul, too_deep
-from procver.scanning.tokens import closing
+from procver.scanning.refusals import in_reserved_schema, refuse_nul, too_deep
 
 _HEADER_TOKENS = 2000
 _SILENT = frozenset({"print", "raiserror", "transaction", "commit"})
@@ -41,7 +39,6 @@ _ASSIGN = frozenset({"set", "select"})
 _GUARD = _ASSIGN | {"declare", "return"}  # what looks at the server before the definition
 _EXECUTE = frozenset({"exec", "execute"})
 _MODULES = frozenset({"proc", "procedure", "view", "function", "trigger"})
-_DROPPABLE = frozenset({"proc", "procedure", "view", "function", "type"})
 _PERMISSIONS = frozenset({"grant", "deny", "revoke", ",", "."})
 
 
@@ -77,6 +74,7 @@ class Layout:
         following: what comes after, about the same object.
         skipped: what is left out.
         units: all batches.
+        triggers: the names of the triggers that the file defines.
     """
 
     file: File
@@ -87,6 +85,7 @@ class Layout:
     following: list[Following] = field(default_factory=list)
     skipped: list[Finding] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
+    triggers: tuple[Name, ...] = ()
 
 
 def read_header(text: str, default_schema: str) -> Header:
@@ -114,6 +113,8 @@ def read_header(text: str, default_schema: str) -> Header:
             if any(written[i][0] == '"' for i in definition.name):
                 name = None  # perhaps a string: that depends on the settings before it
             is_type = definition.kind is Kind.TABLE_TYPE
+            if name and reserved_schema(name.schema):
+                name = None
             if name and not (is_type and toks[definition.after : definition.after + 1] != ["as"]):
                 return Header(name, definition.kind)
     return read_layout(text, default_schema).own
@@ -167,7 +168,8 @@ class _Reader:
         self.layout: Layout | None = None
         self.units: list[Unit] = []
         self.skipped: list[Finding] = []
-        self.drops: list[tuple[Unit, int, int]] = []
+        self.removals: list[tuple[Unit, Step]] = []
+        self.property_drops: list[tuple[Unit, Step]] = []
         self.stubs: list[tuple[Unit, int]] = []
 
     def read(self) -> Layout:
@@ -176,10 +178,15 @@ class _Reader:
         layout = self.layout
         if layout is None:
             raise self._nothing()
-        for unit, lo, hi in self.drops:
-            self._drop(unit, lo, hi, layout.own)
+        layout.triggers = tuple(self._triggers())
+        subject = Subject(layout.own, layout.triggers, self.default_schema)
+        self.skipped += [removal(unit, leaf, subject) for unit, leaf in self.removals]
         for unit, token in self.stubs:
-            self._stub(unit, token, layout.own)
+            check_stub(unit, token, subject)
+        for unit, leaf in self.property_drops:
+            refusal = properties.Call(unit, leaf).refusal(layout.own)
+            if refusal is not None:
+                raise refusal
         layout.skipped = self.skipped
         layout.units = self.units
         return layout
@@ -191,15 +198,17 @@ class _Reader:
     def _batch(self, batch: Batch) -> None:
         unit = Unit(self.file, batch.start, batch.end, batch.written, quoted=self._is_quoted())
         self.units.append(unit)
-        refuse_client_syntax(unit)
+        definition = read_head(unit.folded, 0, len(unit.folded))
+        if definition is None:
+            refuse_nameless(unit)
+        if definition is None or unit.folded[definition.after : definition.after + 1] != ["."]:
+            refuse_unreadable(unit)
         if batch.repeats != 1:
             raise unit.error(
                 0,
                 f"GO {batch.repeats} runs the batch that starts here {batch.repeats} times",
                 "remove the number after GO",
             )
-        toks = unit.folded
-        definition = read_head(toks, 0, len(toks))
         if definition is None or definition.kind is Kind.TABLE_TYPE:
             self._script(unit)
         elif definition.kind is None:
@@ -227,6 +236,11 @@ class _Reader:
                 "write schema.name; what another tool fills in goes into [placeholders] of procver.toml"
                 if goes_on else "write schema.name",
             )  # fmt: skip
+        reason = reserved_schema(name.schema)
+        if reason is not None:
+            raise unit.error(
+                definition.name[0], *in_reserved_schema(label(name), name.schema, reason)
+            )
         assert definition.kind is not None
         own = Header(name, definition.kind)
         if self.layout is not None:
@@ -309,7 +323,7 @@ class _Reader:
             if step.word == "if" and _gives_up(unit, leaf):
                 continue
             if not self._skip(unit, leaf):
-                if leaf.word in _EXECUTE and self._is_stub(unit, leaf):
+                if leaf.word in _EXECUTE and self._is_leftover(unit, leaf):
                     continue
                 raise refused(unit, leaf.lo, leaf.hi)
 
@@ -336,8 +350,8 @@ class _Reader:
         word, toks = leaf.word, unit.folded
         if word == "set" and toks[leaf.lo + 1 : leaf.lo + 2] != [] and toks[leaf.lo + 1][0] != "@":
             self._set(unit, leaf)
-        elif word == "drop" and toks[leaf.lo + 1] in _DROPPABLE:
-            self.drops.append((unit, leaf.lo, leaf.hi))
+        elif is_removal(toks, leaf):
+            self.removals.append((unit, leaf))
         elif word == "use":
             self.skipped.append(
                 Finding(
@@ -381,45 +395,23 @@ class _Reader:
 
     # ---- stubs and drops -----------------------------------------------------------------------
 
-    def _is_stub(self, unit: Unit, leaf: Step) -> bool:
-        """Return whether EXEC runs a literal CREATE; remember it."""
-        for i in range(leaf.lo + 1, min(leaf.lo + 8, leaf.hi)):
-            if is_string(unit.folded[i]):
-                words = list(map(fold, lex(string_value(unit.folded[i]))))  # without comments
-                if len(words) > 2 and words[0] == "create":
-                    self.stubs.append((unit, i))
-                    return True
-                return False
-        return False
+    def _is_leftover(self, unit: Unit, leaf: Step) -> bool:
+        """Return whether EXEC runs a literal CREATE or drops a property; remember it."""
+        if properties.called(unit.folded, leaf)[0] == properties.DROP:
+            self.property_drops.append((unit, leaf))
+            return True
+        token = stub(unit, leaf)
+        if token is not None:
+            self.stubs.append((unit, token))
+        return token is not None
 
-    def _stub(self, unit: Unit, token: int, own: Header) -> None:
-        written = lex(string_value(unit.folded[token]))
-        head = read_head(list(map(fold, written)), 0, len(written))
-        name = _name(written, head, self.default_schema) if head else None
-        if name is None or not same(name, own.name):
-            raise unit.error(
-                token,
-                f"this EXEC creates something else than {label(own.name)}",
-                "write each object in a file of its own",
-            )
-
-    def _drop(self, unit: Unit, lo: int, hi: int, own: Header) -> None:
-        names = dropped_names(unit.folded, lo, hi)
-        if len(names) != 1 or len(names[0]) not in (1, 2):
-            raise refused(unit, lo, hi)
-        parts = names[0]
-        schema = self.default_schema if len(parts) == 1 else parts[0]
-        if not same(Name(schema, parts[-1]), own.name):
-            raise refused(unit, lo, hi)
-        self.skipped.append(
-            Finding(
-                unit,
-                lo,
-                "drop-skipped",
-                f"DROP of {label(own.name)} is left out: its earlier versions stay",
-                "delete the statement, or keep it for your own tools",
-            )
-        )
+    def _triggers(self) -> Iterator[Name]:
+        assert self.layout is not None
+        for following in self.layout.following:
+            if following.trigger is not None:
+                name = _name(following.unit.written, following.trigger, self.default_schema)
+                if name is not None:
+                    yield name
 
     def _nothing(self) -> SourceError:
         if self.stubs:
@@ -441,25 +433,6 @@ def _gives_up(unit: Unit, leaf: Step) -> bool:
     """Return whether a script ends with this statement when something failed before it."""
     words = unit.folded[leaf.lo : min(leaf.hi, leaf.lo + 3)]
     return leaf.word == "rollback" or words == ["set", "noexec", "on"]
-
-
-def dropped_names(toks: Sequence[str], lo: int, hi: int) -> list[list[str]]:
-    """Return the names, as folded parts, that the DROP statement at tokens [lo, hi) drops."""
-    i = lo + 2
-    if list(toks[i : i + 2]) == ["if", "exists"]:
-        i += 2
-    names: list[list[str]] = [[]]
-    while i < hi:
-        if toks[i] == ",":
-            names.append([])
-        elif toks[i] == "(":
-            i = closing(toks, i, hi)
-        elif identifier(toks[i]):
-            names[-1].append(identifier(toks[i]))
-        elif toks[i] != ".":
-            names[-1] += [""] * 3
-        i += 1
-    return names
 
 
 def _not_first(unit: Unit, at: int, noun: str) -> SourceError:

@@ -45,7 +45,9 @@ def decide_locally(unit: Unit, names: Names, at: list[int]) -> dict[int, Found] 
         after = toks[i + 1] if i + 1 < size else ""
         before = toks[i - 1]
         if before != ".":
-            is_called = before == "=" and toks[i - 3] in _EXECUTE
+            is_called = before == "=" and (
+                toks[i - 3] in _EXECUTE or toks[i - 2] == "procedure_name"
+            )
             if before not in _BEFORE_COLUMN or is_called or after in (".", "(", "::"):
                 return None
             continue

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 
 from procver.objects import Name
 from procver.scanning.marks import Findings
 from procver.scanning.mssql.keywords import words
 from procver.scanning.mssql.lexer import fold, identifier, is_string, string_value
-from procver.scanning.mssql.names import ANY, label, same
+from procver.scanning.mssql.names import ANY, TYPES, label, same, type_path
 from procver.scanning.mssql.unit import Unit
-from procver.scanning.names import Found, Names
+from procver.scanning.names import Names
 
-_PART = r'(?:\[[^\[\]]++\]|"[^"]++"|(?!\s)[A-Za-z_\x80-\U0010ffff][\w@$#]*+)'
+_PART = r'(?:\[[^\[\]]++\]|"[^"]++"|[@#]{0,2}(?!\s)[A-Za-z_\x80-\U0010ffff][\w@$#]*+)'
 _ONE_PART = re.compile(_PART)
-_CHAIN = re.compile(rf"{_PART}(?:\s*+\.\s*+{_PART})*")
+_CHAIN = re.compile(rf"{_PART}(?:\s*+\.\s*+(?:\.\s*+)?{_PART})*")
+_PARTS = re.compile(rf"{_PART}|(?<=\.)\s*+(?=\.)")
 _WORDS = re.compile(r"[a-z_\x80-\U0010ffff][\w@$#]*+")
 _BRACKETED = re.compile(r"\[([^\[\]\n]+)\]")
 _BEFORE_NAME = re.compile(
-    r"\b(?:from|join|exec|execute|into|insert|update|apply|merge|delete|proc|procedure|view|function)"
+    r"\b(?:from|join|exec|execute|into|insert|update|apply|merge|delete|proc|procedure|view|function|trigger)"
     r"(?:\s+|(?=\[))",
     re.IGNORECASE,
 )
+_BEFORE_TYPE = re.compile(r"@[\w@#$]+\s+(?:as\s+)?", re.IGNORECASE)
+"""A parameter or a variable, whose type comes next: ``N'@t Things READONLY'``."""
 OF_NAMES = words(
     """
     object_id type_id typeproperty col_length has_perms_by_name sp_refreshview sp_refreshsqlmodule sp_recompile
     sp_helptext sp_help sp_helpindex sp_helpstats sp_depends sp_rename sp_spaceused sp_autostats
-    sp_columns sp_sproc_columns sp_procoption sp_settriggerorder @objname @viewname
+    sp_columns sp_sproc_columns sp_procoption sp_settriggerorder @objname @viewname @triggername
     """
 )
 """What takes the name of an object as a string."""
@@ -35,12 +39,14 @@ _PRINTED = frozenset({"print", "raiserror", "throw"})
 _SQLCMD = re.compile(r"\$\([A-Za-z_][\w-]*\)")
 
 
-def read_strings(unit: Unit, names: Names, findings: Findings) -> dict[str, None]:
-    """Note the managed names in the strings of a batch.
+def read_strings(
+    unit: Unit, names: Names, findings: Findings, triggers: Sequence[Name] = ()
+) -> dict[str, None]:
+    """Note the managed names in the strings of a batch, and those of the object's ``triggers``.
 
     A name with its schema counts everywhere but in what is printed, one without only where the
-    string goes on as SQL (``FROM v``) or names objects (``OBJECT_ID('v')``). The object's own name
-    counts as one without: many log it.
+    string goes on as SQL (``FROM v``, ``@t Things``) or names objects (``OBJECT_ID('v')``). The
+    names of the object and its triggers count as names without: many log them.
 
     Returns:
         every identifier in the strings, folded.
@@ -55,10 +61,10 @@ def read_strings(unit: Unit, names: Names, findings: Findings) -> dict[str, None
     if "$(" in joined:
         _note_placeholders(unit, findings, strings)
     interesting = words.keys() & names.index.leaves.keys()
-    if names.own_key.leaf in words:
-        interesting.add(names.own_key.leaf)
+    own = (names.own_key.leaf, *(trigger.leaf.lower() for trigger in triggers))
+    interesting.update(leaf for leaf in own if leaf in words)
     if interesting:
-        mentions = _Mentions(unit, names, findings, interesting)
+        mentions = _Mentions(unit, names, findings, interesting, triggers)
         for token in strings:
             lowered = token.lower()
             if any(leaf in lowered for leaf in interesting):
@@ -67,41 +73,96 @@ def read_strings(unit: Unit, names: Names, findings: Findings) -> dict[str, None
 
 
 class _Mentions:
-    def __init__(self, unit: Unit, names: Names, findings: Findings, interesting: set[str]) -> None:
+    def __init__(
+        self,
+        unit: Unit,
+        names: Names,
+        findings: Findings,
+        interesting: set[str],
+        triggers: Sequence[Name],
+    ) -> None:
         self.unit = unit
         self.names = names
+        self.types = names.on(type_path(names))
         self.findings = findings
         self.interesting = interesting
+        self.triggers = {trigger.leaf.lower(): trigger for trigger in triggers}
+        self.databases = names.index.databases
+        self.abroad: dict[str, Name] = {}
 
     def read(self, token: str) -> None:
         """Note the names in a string."""
         text = string_value(token)
-        places = self._places.get(token, ())
-        goes_on = {before.end() for before in _BEFORE_NAME.finditer(text)} if places else ()
-        for match in _CHAIN.finditer(text) if places else ():
-            found = self._found(match.group())
-            if found is None or found.version is not None:
+        places = self._places.get(token)
+        if not places:
+            return
+        goes_on = {before.end() for before in _BEFORE_NAME.finditer(text)}
+        types = {before.end() for before in _BEFORE_TYPE.finditer(text)}
+        for match in _CHAIN.finditer(text):
+            name = self._found(match.group(), is_type=match.start() in types)
+            if name is None:
+                self._note_abroad(places[0])
                 continue
-            name = found.name
             is_own = same(name, self.names.own.name)
             is_plain = is_own or _ONE_PART.fullmatch(match.group()) is not None
-            is_sql = not is_plain or match.start() in goes_on
+            is_plain = is_plain or name in self.triggers.values()
+            is_sql = not is_plain or match.start() in goes_on or match.start() in types
             for i in places:
                 if is_sql or _names_objects(self.unit.folded, i):
-                    _note(self.unit, self.findings, i, name, is_own=is_own)
+                    self._note(i, name, is_own=is_own)
                     break
 
-    def _found(self, written: str) -> Found | None:
-        """Return what a chain of names in a string stands for."""
+    def _found(self, written: str, *, is_type: bool) -> Name | None:
+        """Return what a chain of names in a string stands for, if it is an object of this database."""
         interesting = self.interesting
         if "." not in written and written.strip('[]"').lower() not in interesting:
             return None
-        parts = [identifier(fold(part)) for part in _ONE_PART.findall(written)][-3:]
-        if parts[-1] not in interesting and len(parts) == 3:
-            del parts[-1]  # a column
-        if parts[-1] not in interesting:
-            return None
-        return self.names.find(parts[-2] if len(parts) > 1 else None, parts[-1], ANY)
+        parts = [identifier(fold(part)) if part.strip() else "" for part in _PARTS.findall(written)]
+        last = len(parts) - 1
+        for at in (last, last - 1) if last > 1 else (last,):  # of three, the last may be a column
+            database, schema, leaf = ("", "", *parts[: at + 1])[-3:]
+            if leaf not in interesting:
+                continue
+            found = self.types.find(schema or None, leaf, TYPES) if is_type else None
+            if found is None and (schema or not is_type):
+                found = self.names.find(schema or None, leaf, ANY)
+            if found is not None and at > 1 and (at > 2 or database not in self.databases):
+                if not same(found.name, self.names.own.name):
+                    self.abroad.setdefault(written, found.name)
+                return None
+            if found is not None:
+                return found.name if found.version is None else None
+            trigger = self.triggers.get(leaf)
+            if trigger is not None and schema in ("", trigger.schema.lower()):
+                return trigger
+        return None
+
+    def _note_abroad(self, at: int) -> None:
+        for written, name in self.abroad.items():
+            self.findings.note(
+                self.unit,
+                at,
+                "database-name",
+                f"{written} in a string names another database: it is left as it is",
+                "if this database is meant, add its name to databases in procver.toml",
+                name,
+            )
+        self.abroad.clear()
+
+    def _note(self, at: int, name: Name, *, is_own: bool) -> None:
+        advice = f"use {{{{ ref('{label(name)}') }}}} in a template (.sql.j2)"
+        if name in self.triggers.values():
+            advice = "write @@PROCID for its id, OBJECT_NAME(@@PROCID) for its name"
+        elif not is_own:
+            advice = f"write -- procver: requires {label(name)}, or {advice}"
+        self.findings.note(
+            self.unit,
+            at,
+            "string-mention",
+            f"{label(name)} is named in a string, where it cannot be given its version",
+            advice,
+            name,
+        )
 
     @cached_property
     def _places(self) -> dict[str, list[int]]:
@@ -117,20 +178,6 @@ class _Mentions:
             elif token not in ("+", ",", "(") and token[0] not in "@0123456789":
                 is_printed = False
         return found
-
-
-def _note(unit: Unit, findings: Findings, at: int, name: Name, *, is_own: bool) -> None:
-    advice = f"use {{{{ ref('{label(name)}') }}}} in a template (.sql.j2)"
-    if not is_own:
-        advice = f"write -- procver: requires {label(name)}, or {advice}"
-    findings.note(
-        unit,
-        at,
-        "string-mention",
-        f"{label(name)} is named in a string, where it cannot be given its version",
-        advice,
-        name,
-    )
 
 
 def _names_objects(toks: list[str], i: int) -> bool:

@@ -80,6 +80,13 @@ def too_long(leaf: str) -> str | None:
     return f"{leaf} has {size} characters, and SQL Server takes names of up to {MAX_UNITS}"
 
 
+def reserved_schema(schema: str) -> str | None:
+    """Return why nothing can be published in ``schema``, or None."""
+    if schema.lower() in ("sys", "information_schema"):
+        return "it belongs to the server"
+    return "it holds the registry" if schema.lower() == "procver" else None
+
+
 def same(one: Name, other: Name) -> bool:
     """Return whether two names are one to the server."""
     return (one.schema.lower(), one.leaf.lower()) == (other.schema.lower(), other.leaf.lower())

@@ -14,6 +14,7 @@ from procver.scanning.mssql.lexer import directive_comments, identifier, written
 from procver.scanning.mssql.local import decide_locally
 from procver.scanning.mssql.mentions import read_strings
 from procver.scanning.mssql.names import SPELLING, index_of, label, names_of
+from procver.scanning.mssql.removals import Subject
 from procver.scanning.mssql.unit import Unit
 from procver.scanning.mssql.walker import Walker
 from procver.scanning.refusals import too_deep
@@ -89,7 +90,8 @@ class _Reader:
             reading.words[name.leaf] = reading.words[name.leaf.lower()] = None
         candidates = {id(unit): self._candidates(unit) for unit in layout.units}
         self._definition(candidates[id(layout.unit)])
-        follower = Follower(self.names, self.findings, self.default_schema)
+        subject = Subject(layout.own, layout.triggers, self.default_schema)
+        follower = Follower(self.names, self.findings, subject)
         for following in layout.following:
             pieces = follower.read(following, candidates[id(following.unit)])
             reading.pieces += pieces
@@ -108,7 +110,9 @@ class _Reader:
         return frozenset(self.names.candidates(unit.distinct, "\n".join(found)))
 
     def _strings(self, unit: Unit) -> None:
-        self.reading.words.update(read_strings(unit, self.names, self.findings))
+        self.reading.words.update(
+            read_strings(unit, self.names, self.findings, self.layout.triggers)
+        )
 
     def _definition(self, candidates: frozenset[str]) -> None:
         unit, definition = self.layout.unit, self.layout.definition

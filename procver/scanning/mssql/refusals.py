@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from procver.errors import SourceError
 from procver.objects import Kind
+from procver.scanning import unfilled
+from procver.scanning.invisible import HINT as INVISIBLE
+from procver.scanning.invisible import complaints
 from procver.scanning.mssql.definition import KINDS, Definition, body_start, is_table_type, options
+from procver.scanning.mssql.keywords import words
 from procver.scanning.mssql.unit import Unit
 from procver.scanning.refusals import MIGRATION, misspelt
 from procver.scanning.tokens import positions
@@ -13,7 +19,7 @@ _TRIGGERS = (
     "tables call triggers, releases do not: leave it to the team's migration tool; only an INSTEAD"
     " OF trigger of a view belongs here, in the file of that view"
 )
-_PLACEHOLDER = "say in [placeholders] of procver.toml what it stands for, or make the file a template (.sql.j2)"
+_NAMELESS = "write schema.name; what another tool fills in goes into [placeholders] of procver.toml"
 _CREATED = {
     "table": "a table",
     "type": "an alias type",
@@ -58,6 +64,16 @@ _STATEMENTS = {
 _SQLCMD = frozenset(
     ["setvar", "r", "on", "connect", "out", "error", "perftrace", "listvar", "quit", "exit", "xml"]
 )
+_NAMED = frozenset({"proc", "procedure", "view", "function"})
+_ODBC = frozenset({"fn", "d", "t", "ts", "oj", "guid", "call", "escape", "interval", "*"})
+_BEFORE_NAME = words(
+    ". from join into update exec execute table procedure proc view function references object type"
+)
+_SIGNS = dict.fromkeys("%<&|^~!?:`", _BEFORE_NAME)
+_LIKE_VARIABLE = re.compile(
+    r"(?:(?<=\.)|(?<=from )|(?<=join )|(?<=exec )|(?<=into ))(@\w+@)(?=\w|\.)", re.IGNORECASE
+)
+"""``@schema@.v`` where no variable may stand."""
 _SPECIAL_OPTIONS = frozenset({"encryption", "native_compilation"})
 
 
@@ -72,12 +88,8 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
         while i < hi and toks[i] in ("or", "alter", "unique", "clustered", "nonclustered"):
             i += 1
         noun = toks[i] if i < hi else ""
-        if noun in KINDS and noun not in _CREATED:
-            return unit.error(
-                lo,
-                f"CREATE {noun.upper()} has no name that can be read",
-                'write schema.name; "x" is a string while QUOTED_IDENTIFIER is OFF',
-            )
+        if noun in _NAMED:
+            return _nameless(unit, lo, i)
         what = _CREATED.get(noun, f"CREATE {noun.upper()}".rstrip())
         hint = (None if noun in _CREATED else misspelt(noun, KINDS)) or hint
         if noun in ("index", "statistics"):
@@ -86,6 +98,8 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
             hint = "a synonym has one target for all releases: " + MIGRATION
         elif noun == "trigger":
             hint = _TRIGGERS
+    elif word == "alter" and noun in _NAMED:
+        return _nameless(unit, lo, lo + 1)
     elif word in ("alter", "drop"):
         what = f"{word.upper()} {noun.upper()}".rstrip()
     elif word in ("grant", "revoke", "deny", "add"):
@@ -95,20 +109,82 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
     return unit.error(lo, f"{what} is not versioned here", hint)
 
 
-def refuse_client_syntax(unit: Unit) -> None:
-    """Raise for what sqlcmd reads and the server does not.
+def _nameless(unit: Unit, lo: int, noun: int) -> SourceError:
+    """Return the error that no name follows CREATE or ALTER and a kind of object."""
+    is_string = unit.written[noun + 1 : noun + 2] != [] and unit.written[noun + 1][0] == '"'
+    return unit.error(
+        lo,
+        f"{unit.folded[lo].upper()} {unit.folded[noun].upper()} has no name that can be read",
+        'write schema.name; "x" is a string while QUOTED_IDENTIFIER is OFF'
+        if is_string
+        else _NAMELESS,
+    )
+
+
+def refuse_nameless(unit: Unit) -> None:
+    """Raise for a batch that begins to define something without a name.
 
     Raises:
-        SourceError: a sqlcmd variable or command.
+        SourceError: no name follows CREATE or ALTER and a kind of object.
     """
+    toks = unit.folded
+    i = 3 if toks[1:3] == ["or", "alter"] else 1
+    if toks[0] in ("create", "alter") and toks[i : i + 1] and toks[i] in _NAMED:
+        raise _nameless(unit, 0, i)
+
+
+def refuse_unreadable(unit: Unit) -> None:
+    """Raise for what the server cannot read, and no tool is there to replace.
+
+    Raises:
+        SourceError: an invisible character, a placeholder of another tool, a variable or command
+            of sqlcmd.
+    """
+    text = unit.file.text
+    names = ("" if raw[0] in "'[\"" or raw[-1] == "'" else raw for raw in unit.written)
+    for at, what in complaints(text, names, joiners=False):
+        raise unit.error(at, what, INVISIBLE)
+    _refuse_sqlcmd(unit)
+    if "{" in text or "$" in text:
+        _refuse_brackets(unit)
+    at = unfilled.sign_for_name(unit.folded, unit.distinct, _SIGNS)
+    if at >= 0:
+        raise unit.error(at, unfilled.message(text, unit.span(at)[0]), unfilled.HINT)
+    found = _LIKE_VARIABLE.search(text, unit.start, unit.end)
+    at = unit.token_at(found.start()) if found is not None else -1
+    if found is not None and at >= 0 and unit.written[at] == found[1]:
+        raise unit.error(at, unfilled.message(text, found.start()), unfilled.HINT)
+
+
+def _refuse_brackets(unit: Unit) -> None:
+    """Raise for ``${x}``, ``{{x}}``, ``{x}`` and ``$x$``.
+
+    Curly brackets are ODBC's escapes and the quantifiers of a graph's paths, ``$x`` is a
+    pseudo-column, ``$1`` money.
+    """
+    toks = unit.folded
+    for i, token in enumerate(toks):
+        after = toks[i + 1] if i + 1 < len(toks) else ""
+        if token == "{":
+            is_read = after in _ODBC or after[:1].isdecimal() or after in (",", "?")
+        elif token[0] == "$" and (after == "{" if token == "$" else after[:1] == "$"):
+            is_read = unit.span(i)[1] != unit.span(i + 1)[0]
+        else:
+            continue
+        if not is_read:
+            start = unit.span(i)[0]
+            raise unit.error(i, unfilled.message(unit.file.text, start), unfilled.HINT)
+
+
+def _refuse_sqlcmd(unit: Unit) -> None:
     toks = unit.folded
     if "$(" in unit.distinct:
         at = toks.index("$(")
         name = unit.written[at + 1] if at + 1 < len(toks) else ""
-        raise unit.error(at, f"$({name}) is a variable of sqlcmd", _PLACEHOLDER)
+        raise unit.error(at, f"$({name}) is a variable of sqlcmd", unfilled.HINT)
     for i, raw in enumerate(unit.written if "$(" in unit.file.text else ()):
         if raw[0] == "[" and "$(" in raw:
-            raise unit.error(i, f"{raw} holds a variable of sqlcmd", _PLACEHOLDER)
+            raise unit.error(i, f"{raw} holds a variable of sqlcmd", unfilled.HINT)
     for at in positions(toks, (":",), 0, len(toks)) if ":" in unit.distinct else ():
         if at + 1 < len(toks) and toks[at + 1] in _SQLCMD:
             raise unit.error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
 
@@ -13,7 +14,9 @@ from procver.scanning.mssql.lexer import blanks_end, delimited, is_string
 from procver.scanning.mssql.names import quote, quote_part, too_long
 from procver.scanning.mssql.reading import Reading
 from procver.scanning.mssql.unit import Unit
-from procver.scanning.stretches import Stretch, clear_of
+from procver.scanning.stretches import Stretch, clear_of, line_feeds
+
+_RETURN = re.compile("\r")
 
 
 def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Stretch, ...]:
@@ -75,10 +78,21 @@ class _Rewriter:
         self, unit: Unit, marked: Iterable[int], start: int, end: int, role: str
     ) -> Stretch:
         edits = [self._edit(unit, i) for i in marked]
+        if self.text.find("\r", start, end) >= 0:
+            edits += self._line_feeds(unit)
         edits = [edit for edit in edits if start <= edit.start and edit.end <= end]
         edits = self._with_explicit(unit, edits, start, end)
         edits.sort(key=itemgetter(0, 1))
         return Stretch(role, start, end, tuple(edits))
+
+    def _line_feeds(self, unit: Unit) -> list[Edit]:
+        """Return edits for the line ends within tokens: strings and delimited names."""
+        offsets: list[int] = []
+        for i, token in enumerate(unit.written):
+            if "\r" in token and i not in unit.marks:
+                start = unit.span(i)[0]
+                offsets += (start + found.start() for found in _RETURN.finditer(token))
+        return line_feeds(self.text, offsets)
 
     def _edit(self, unit: Unit, i: int) -> Edit:
         role, name = unit.marks[i]

@@ -18,6 +18,7 @@ _STARTS = words(
 )
 _TRANSACTION = frozenset({"tran", "transaction", "distributed"})
 _PERMISSION = frozenset({"grant", "deny", "revoke"})
+_COMPOUND = frozenset({"if", "begin", "catch"})
 
 
 @dataclass(slots=True)
@@ -25,20 +26,22 @@ class Step:
     """One statement at tokens [lo, hi) of its batch.
 
     Attributes:
-        word: its first token; ``transaction`` for BEGIN TRANSACTION.
-        leaves: for IF, BEGIN and TRY, the simple statements inside, in order.
-        alternative: the index in ``leaves`` with which ELSE begins, -1 without it.
+        word: its first token; ``transaction`` for BEGIN TRANSACTION, ``catch`` for BEGIN CATCH.
+        inner: the statements inside: of IF the branches, of a block all of them.
+        body: of IF, where its condition ends.
     """
 
     word: str
     lo: int
     hi: int
-    leaves: list[Step] = field(default_factory=list)
-    alternative: int = -1
+    inner: list[Step] = field(default_factory=list)
+    body: int = -1
 
     def simple(self) -> list[Step]:
         """Return the simple statements: itself, or those inside."""
-        return self.leaves if self.word in ("if", "begin") else [self]
+        if self.word not in _COMPOUND:
+            return [self]
+        return [leaf for step in self.inner for leaf in step.simple()]
 
 
 def steps(toks: Sequence[str], lo: int, hi: int) -> list[Step]:
@@ -71,14 +74,13 @@ def _if(toks: Sequence[str], i: int, hi: int) -> Step:
     if j >= hi or toks[j] == ";":
         return Step("if", i, j)
     body = _one(toks, j, hi)
-    step = Step("if", i, body.hi, list(body.simple()))
+    step = Step("if", i, body.hi, [body], j)
     j = body.hi
     while j < hi and toks[j] == ";":
         j += 1
     if j + 1 < hi and toks[j] == "else":
         other = _one(toks, j + 1, hi)
-        step.alternative = len(step.leaves)
-        step.leaves += other.simple()
+        step.inner.append(other)
         step.hi = other.hi
     return step
 
@@ -87,6 +89,7 @@ def _block(toks: Sequence[str], i: int, hi: int) -> Step:
     step = Step("begin", i, hi)
     j = i + 1
     if j < hi and toks[j] in ("try", "catch"):
+        step.word = "catch" if toks[j] == "catch" else "begin"
         j += 1
     while j < hi:
         if toks[j] == "end":
@@ -98,7 +101,7 @@ def _block(toks: Sequence[str], i: int, hi: int) -> Step:
             j += 1
             continue
         inner = _one(toks, j, hi)
-        step.leaves += inner.simple()
+        step.inner.append(inner)
         j = max(inner.hi, j + 1)
     step.hi = j
     return step

@@ -128,6 +128,15 @@ class Unit:
         is_held = 0 <= i < len(self.written) and offset < self._all[i] + len(self.written[i])
         return i if is_held else -1
 
+    def bounds(self, index: int) -> tuple[int, int]:
+        """Return [start, end) of token ``index`` in the file."""
+        self._look_up()
+        return self.span(index)
+
+    def cut(self, start: int, end: int) -> str:
+        """Return the text between two offsets of the file."""
+        return self.file.text[start:end]
+
     def _look_up(self) -> None:
         if not self._all:
             self._all = starts(self.file.text, self.start, self.end)

@@ -7,6 +7,7 @@ never fails on text that is no SQL; the server says what is wrong with it.
 
 from __future__ import annotations
 
+from procver.scanning.mssql.clauses import CLAUSES
 from procver.scanning.mssql.decisions import Decisions
 from procver.scanning.mssql.keywords import words
 from procver.scanning.mssql.level import ROWSETS, Level
@@ -431,7 +432,7 @@ class _Statements(Level):
     def drop(self, i: int) -> int:
         w = self.w
         self.end_statement()
-        if w.tok(i + 1) == "index":
+        if w.tok(i + 1) in ("index", "signature", "counter"):
             return self.ddl(i)
         j = i + 2
         j += 2 * (w.tok(j) == "if")
@@ -491,8 +492,6 @@ _Statements.handlers = {
         _Statements.end_from,
     ),
     **dict.fromkeys(["union", "except", "intersect"], _Statements.end_from),
-    **dict.fromkeys(
-        _ENDS,
-        _Statements.ends,
-    ),
+    **dict.fromkeys(_ENDS, _Statements.ends),
+    **CLAUSES,
 }

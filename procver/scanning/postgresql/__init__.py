@@ -25,7 +25,7 @@ class PostgresqlScanner:
 
     dialect = "postgresql"
     ignores_case = False
-    revision = 2
+    revision = 4
 
     # What reads sources is loaded when one is read: most commands find all of them in the cache.
 
@@ -59,7 +59,12 @@ class PostgresqlScanner:
 
         reading = read(text, default_schema, managed, spans)
         return analysis(
-            reading, Shape(reading), text, lambda leafs: rewrite(reading, leafs), RESERVED
+            reading,
+            Shape(reading),
+            text,
+            lambda leafs: rewrite(reading, leafs),
+            RESERVED,
+            early={mark.name for mark in reading.unit.marks.values()},
         )
 
     def rewrite(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from procver.objects import Kind
 from procver.scanning.postgresql.lexer import identifier, is_string, lower
@@ -53,6 +53,7 @@ class Routine:
         result: [start, end) of the expression of RETURN, or None.
         path: the schemas of SET search_path, None without that clause.
         support: where the name after SUPPORT starts, -1 without one.
+        transforms: where each type of TRANSFORM starts.
     """
 
     arguments: tuple[int, int] = (0, 0)
@@ -64,6 +65,7 @@ class Routine:
     result: tuple[int, int] | None = None
     path: tuple[str, ...] | None = None
     support: int = -1
+    transforms: list[int] = field(default_factory=list)
 
 
 def read_head(toks: list[str], lo: int, hi: int) -> Definition | None:
@@ -103,6 +105,15 @@ def read_head(toks: list[str], lo: int, hi: int) -> Definition | None:
     return Definition(lo, hi, kind, tuple(name), i, tuple(dropped), recursive, temporary)
 
 
+def is_placeholder(toks: list[str], definition: Definition) -> bool:
+    """Return whether a view has nothing but typed NULLs, as pg_dump writes for one in a cycle."""
+    part = toks[definition.after : definition.hi]
+    if part[:4] != ["as", "select", "null", "::"] or "from" in part:
+        return False
+    items = " ".join(part[3:]).split(" , null ")
+    return all(item.startswith(":: ") and item.count(" as ") == 1 for item in items)
+
+
 def read_routine(toks: list[str], definition: Definition) -> Routine:
     """Return the attributes of a routine."""
     hi = definition.hi
@@ -137,6 +148,9 @@ def read_routine(toks: list[str], definition: Definition) -> Routine:
             i += 1
         elif token == "support":
             routine.support = i + 1
+            i += 1
+        elif token == "for" and following == "type":
+            routine.transforms.append(i + 2)
             i += 1
         elif token == "begin" and following == "atomic":
             end = hi - 1 if toks[hi - 1] == "end" else hi
@@ -182,5 +196,5 @@ def read_path(toks: list[str], i: int, hi: int) -> tuple[int, tuple[str, ...] | 
         if i >= hi or toks[i] != ",":
             break
         i += 1
-    implied = ("", "$user", "pg_catalog", "pg_temp")
+    implied = ("", "$user", "pg_catalog")
     return i, tuple(schema for schema in schemas if schema not in implied)

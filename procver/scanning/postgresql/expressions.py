@@ -10,7 +10,7 @@ from procver.scanning.postgresql.names import RELATIONS, ROUTINES, label
 from procver.scanning.postgresql.walker import Walker
 from procver.scanning.scopes import Chain, Scope
 
-_CASTS = frozenset({"cast", "treat", "xmlserialize"})
+_CASTS = frozenset({"cast", "xmlserialize"})
 _CONSTANT_ENDS = frozenset({"=>", ":="})
 _ROW_FUNCTIONS = frozenset(
     {"row_to_json", "to_json", "to_jsonb", "json_agg", "jsonb_agg", "array_agg", "count", "hstore"}
@@ -65,6 +65,7 @@ class Expressions(Walker):
         if (
             before == "::"
             or before == "setof"
+            or (before == "returning" and opener >= 0)  # json_object(... RETURNING app.v)
             or (after == "%" and self.tok(chain.end + 1) in ("rowtype", "type"))
         ):
             self._typed(chain, hi)
@@ -78,19 +79,10 @@ class Expressions(Walker):
         elif before in ("over", "collate") or after in _CONSTANT_ENDS:
             pass
         elif len(parts) > 1 or chain.star:
-            if self._is_column_definition(start, parts, opener):
-                self.type_name(parts)
-            else:
-                self.qualifier(chain, scope)
+            self.qualifier(chain, scope)
         else:
             self._bare(start, scope, hi)
         return chain.end
-
-    def _is_column_definition(self, start: int, parts: tuple[int, ...], opener: int) -> bool:
-        # JSON_TABLE(... COLUMNS (a app.v PATH '$')): a name directly before a name is no
-        # expression.
-        before = self.tok(start - 1)
-        return opener >= 0 and len(parts) == 2 and self.is_name(start - 1) and before not in ALL
 
     # ---- types ---------------------------------------------------------------------------
 

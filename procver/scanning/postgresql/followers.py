@@ -138,7 +138,7 @@ class Follower:
         if rest[:2] == ["cluster", "on"]:
             self._mark_index(target.end + 2, hi)
         else:
-            walker.expression(target.end, hi, scope)
+            walker.alteration(target.end, hi, scope)
 
     # ---- CREATE INDEX, TRIGGER, RULE ---------------------------------------------------------
 

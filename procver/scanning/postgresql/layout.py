@@ -9,12 +9,21 @@ from itertools import islice
 from procver.errors import SourceError
 from procver.objects import Header, Name
 from procver.scanning.names import has_control
-from procver.scanning.postgresql.definition import Definition, read_head, read_path
+from procver.scanning.postgresql.definition import (
+    Definition,
+    is_placeholder,
+    read_head,
+    read_path,
+)
 from procver.scanning.postgresql.lexer import UNTERMINATED, fold, identifier, tokens
-from procver.scanning.postgresql.names import label
-from procver.scanning.postgresql.refusals import refuse_client_syntax, refused
+from procver.scanning.postgresql.names import label, reserved_schema
+from procver.scanning.postgresql.refusals import (
+    refuse_client_syntax,
+    refuse_escapes,
+    refused,
+)
 from procver.scanning.postgresql.unit import Unit
-from procver.scanning.refusals import refuse_nul
+from procver.scanning.refusals import in_reserved_schema, refuse_nul
 from procver.scanning.tokens import closing
 
 _HEADER_TOKENS = 16
@@ -111,7 +120,9 @@ def read_header(text: str, default_schema: str) -> Header:
                     break
                 found = _name(toks, definition, path, default_schema)
                 is_clear = UNTERMINATED.isdisjoint(toks[: definition.after])
-                if found is not None and is_clear and not definition.temporary:
+                if found is None or reserved_schema(found.schema):
+                    break
+                if is_clear and not definition.temporary:
                     return Header(found, definition.kind)
                 break
             elif toks[lo] not in _TRANSACTION and toks[lo] != "drop":
@@ -153,6 +164,7 @@ def read_layout(unit: Unit, default_schema: str) -> Layout:
             object; or holds statements that have no place in a source.
     """
     refuse_client_syntax(unit)
+    refuse_escapes(unit)
     toks = unit.folded
     ranges = statements(toks)
     if not ranges:
@@ -220,6 +232,9 @@ def _header(
         )
     if definition.after < len(unit.folded) and unit.folded[definition.after] == ".":
         raise unit.error(at, "the name goes on after its last dot", "write schema.name")
+    reason = reserved_schema(name.schema)
+    if reason is not None:
+        raise unit.error(at, *in_reserved_schema(label(name), name.schema, reason))
     return Header(name, definition.kind)
 
 
@@ -232,14 +247,24 @@ def _refuse_second(unit: Unit, layout: Layout, header: Header, definition: Defin
     if header == first:
         message = f"the file defines {both} twice"
         hint = "keep one of the two definitions"
+        if is_placeholder(unit.folded, layout.definitions[0]):
+            hint = (
+                "delete the first: pg_dump writes such a placeholder, of NULL columns, for a view"
+                " in a cycle"
+            )
     else:
         message = f"the file defines two objects: {both} and {other}"
         hint = (
-            "give one of them another name: a function and a procedure cannot share a version"
+            f"give one of them another name: {_both_kinds(first, header)} cannot share a version"
             if header.name == first.name
             else "write each object in a file of its own"
         )
     raise unit.error(definition.lo, message, hint)
+
+
+def _both_kinds(one: Header, other: Header) -> str:
+    kinds = [header.kind.replace("_", " ") for header in (one, other)]
+    return f"a {kinds[0]} and a {kinds[1]}"
 
 
 def _refuse_setting(unit: Unit, lo: int, hi: int, *, is_late: bool) -> None:

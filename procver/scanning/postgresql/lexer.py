@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from procver.errors import SourceError
+from procver.scanning import unfilled
 from procver.scanning.lexing import (
     BLOCK_COMMENT,
     DIRECTIVE,
@@ -90,7 +91,8 @@ _PLAIN_LEADING = re.compile(_PLAIN_SKIP)
 _HAS_TAG = re.compile(rf"\${_START}[^\x00-/:-@\[-^`{{-\x7f]*+\$")
 _SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-UNTERMINATED: Final = frozenset({"'", "E'", "e'", '"', "$", "/*"})
+UNTERMINATED: Final = frozenset({"'", "E'", "e'", '"', "$", "/*", "{", "}"})
+"""Tokens of texts that never end, and of what is no SQL."""
 _OPENED = {"'": "string literal", '"': "quoted name"}
 
 
@@ -190,7 +192,7 @@ def is_string(token: str) -> bool:
 
 
 def refuse_unterminated(text: str, line_at: Callable[[int], int]) -> None:
-    """Raise for the string, name or comment in ``text`` that never ends.
+    """Raise for the string, name or comment in ``text`` that never ends, and for ``{``.
 
     Args:
         text: the text that was lexed.
@@ -206,6 +208,8 @@ def refuse_unterminated(text: str, line_at: Callable[[int], int]) -> None:
         line = line_at(start)
         if token == "/*":
             raise open_comment(text, start, line)
+        if token in ("{", "}"):
+            raise SourceError(unfilled.message(text, start), line=line, hint=unfilled.HINT)
         if token == "$":
             match = _HAS_TAG.match(text, start)
             token = match.group() if match else text[start : start + 2]

@@ -76,6 +76,15 @@ def too_long(leaf: str) -> str | None:
     return f"{leaf} has {size} bytes, and PostgreSQL cuts names at {MAX_BYTES}"
 
 
+def reserved_schema(schema: str) -> str | None:
+    """Return why nothing can be published in ``schema``, or None."""
+    if schema == "pg_temp" or schema.startswith("pg_temp_"):
+        return "what is temporary ends with its session"
+    if schema.startswith("pg_") or schema == "information_schema":
+        return "it belongs to the server"
+    return "it holds the registry" if schema == "procver" else None
+
+
 def token_forms(leaf: str) -> tuple[str, ...]:
     """Return the folded tokens that stand for the identifier ``leaf``."""
     if is_simple(leaf):

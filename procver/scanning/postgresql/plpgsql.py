@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from procver.scanning.postgresql.lexer import identifier
 from procver.scanning.postgresql.statements import Statements
 from procver.scanning.scopes import Scope
-from procver.scanning.tokens import positions
+from procver.scanning.tokens import positions, within
 
 _SKIPPED = frozenset({"begin", "else", "exception", "loop"})
 _NO_SQL = frozenset({"null", "get", "close", "commit", "rollback", "fetch", "move"})
+_CURSORS = frozenset({"fetch", "move"})
 
 
 class Plpgsql(Statements):
@@ -88,6 +89,7 @@ class Plpgsql(Statements):
     def _for(self, lo: int, hi: int, scope: Scope) -> int:
         toks = self.toks
         start = self.seek(lo, hi, ("in",)) + 1
+        self._targets_in(lo, start - 1)
         end = self.seek(start, hi, ("loop",))
         word = self.tok(start)
         if word in ("array", "reverse") and start + 1 < end and toks[start + 1] != "[":
@@ -114,6 +116,7 @@ class Plpgsql(Statements):
         toks = self.toks
         i = lo + 1
         if self.tok(i) == "alias":
+            self._targets_in(i, hi)
             return
         cursor = self.seek(i, hi, ("cursor",))
         if cursor < hi and cursor <= i + 2:
@@ -128,14 +131,22 @@ class Plpgsql(Statements):
         if self.tok(i) == "constant":
             i += 1
         end = self.seek(i, hi, ("default", ":=", "=", "not", "collate"))
+        self.compiling = True
         self.type_region(i, end, scope)
+        self.compiling = False
         while end < hi and toks[end] not in ("default", ":=", "="):
             end += 1
         self._value(end + 1, hi, scope)
 
     def _simple(self, lo: int, hi: int, scope: Scope) -> None:
         word, following = self.toks[lo], self.tok(lo + 1)
-        if self._assignment(lo, hi, scope) or word in _NO_SQL:
+        if self._assignment(lo, hi, scope):
+            return
+        if word in _NO_SQL:
+            if word in _CURSORS:  # FETCH ABSOLUTE app.fn(1) FROM c
+                end = self.seek(lo, hi, ("from", "in"))
+                self.expression(lo + 1, end if end < hi else lo, scope)
+            self._targets_in(lo, hi)
             return
         if word == "perform":
             self.select(lo + 1, hi, scope, implied=True, named=False)
@@ -156,8 +167,17 @@ class Plpgsql(Statements):
         else:
             self.statement(lo, hi, scope)
 
+    def _targets_in(self, lo: int, hi: int) -> None:
+        """See to ``routine.parameter`` among names of variables."""
+        for at in within(self.at, lo, hi):
+            if at not in self.unit.marks:
+                chain = self.chain(at, hi)
+                if len(chain.parts) > 1:
+                    self.qualifier(chain, Scope(None))
+
     def _open(self, lo: int, hi: int, scope: Scope) -> None:
         i = self.seek(lo, hi, ("for",)) + 1
+        self._targets_in(lo, min(lo + 3, hi))
         if i > hi:
             self.expression(lo + 2, hi, scope)
         elif self.tok(i) == "execute":

@@ -36,6 +36,8 @@ _DELETE = frozenset({"using", "where", "returning", "into"})
 _CONFLICT = frozenset({"set", "where", "returning", "into"})
 _MERGE = frozenset({"using", "on", "set", "insert", "values", "when", "returning", "into"})
 
+_TABLE_FUNCTIONS = frozenset({"json_table", "xmltable"})
+
 Segment = tuple[str, int, int]
 Later = list[Callable[[], None]]
 
@@ -82,7 +84,8 @@ class Queries(Expressions):
             # SEARCH ... SET column, CYCLE columns SET ... USING column
             for word, last in (("search", "set"), ("cycle", "using")):
                 if self.tok(i) == word:
-                    i = self.seek(i, hi, (last,)) + 2
+                    start, i = i, self.seek(i, hi, (last,)) + 2
+                    self.expression(start, min(i, hi), Scope(None))
             if self.tok(i) != ",":
                 break
             i += 1
@@ -182,8 +185,10 @@ class Queries(Expressions):
         for clause, lo, hi in segments:
             if not self.has(lo, hi) or clause == "from":
                 continue
-            if clause in ("select", "returning"):
+            if clause == "select":
                 self._items(lo, hi, scope, named)
+            elif clause == "returning":  # of json_array(SELECT ... RETURNING app.v)
+                self.type_region(lo, hi, scope)
             elif clause == "for":
                 self._locking(lo, hi, scope)
             elif clause == "" and (table := self.seek(lo, hi, ("table",))) < min(lo + 2, hi):
@@ -199,6 +204,11 @@ class Queries(Expressions):
     def _items(self, lo: int, hi: int, scope: Scope, named: bool) -> None:
         if self.tok(lo) == "all":
             lo += 1
+        elif self.tok(lo) == "with" and self.tok(lo + 1) == "(":  # RETURNING WITH (OLD AS o)
+            end = self.close(lo + 1, hi)
+            for _, b in self.split(lo + 2, end):
+                self._expose(self.toks[b - 1], None, scope)
+            lo = end + 1
         elif self.tok(lo) == "distinct":
             lo += 1
             if self.tok(lo) == "on" and self.tok(lo + 1) == "(":
@@ -310,7 +320,10 @@ class Queries(Expressions):
     def _from_function(self, chain: Chain, hi: int, scope: Scope, later: Later) -> int:
         end = self.close(chain.end, hi)
         name = self.call(chain)
-        later.append(self._reader(chain.end + 1, end, scope))
+        if self.toks[chain.parts[0]] in _TABLE_FUNCTIONS:
+            later.append(self._columns_reader(chain.end + 1, end, scope))
+        else:
+            later.append(self._reader(chain.end + 1, end, scope))
         i = end + 1
         if self.tok(i) == "with" and self.tok(i + 1) == "ordinality":
             i += 2
@@ -329,6 +342,25 @@ class Queries(Expressions):
                 self.unit.aliases[place] = f" {written}" if has_as else f" AS {written}"
         return after
 
+    def _columns_reader(self, lo: int, hi: int, scope: Scope) -> Callable[[], None]:
+        return lambda: self._table_columns(lo, hi, scope)
+
+    def _table_columns(self, lo: int, hi: int, scope: Scope) -> None:
+        """Read the arguments of XMLTABLE or JSON_TABLE, or a NESTED PATH: COLUMNS holds types."""
+        start = self.seek(lo, hi, ("columns",))
+        self.expression(lo, start, scope, lo - 1)
+        start += 1
+        if self.tok(start) == "(" and start < hi:
+            end = self.close(start, hi)
+            self.expression(end + 1, hi, scope, lo - 1)
+            start, hi = start + 1, end
+        for a, b in self.split(start, hi):
+            if self.toks[a] == "nested":
+                self._table_columns(a + 1, b, scope)
+            elif a + 1 < b:
+                self.type_region(a + 1, b, scope)
+                self.expression(self.chain(a + 1, b).end, b, scope)
+
     def _rows_from(self, i: int, hi: int, scope: Scope, later: Later) -> int:
         end = self.close(i, hi)
         routines: list[tuple[int, Name]] = []
@@ -339,7 +371,10 @@ class Queries(Expressions):
             if number == 0:
                 self._expose(self.toks[chain.parts[-1]], None, scope)
             name = self.call(chain)
-            later.append(self._reader(chain.end, b, scope))
+            close = self.close(chain.end, b) + 1
+            later.append(self._reader(chain.end, min(close, b), scope))
+            if self.tok(close) == "as" and self.tok(close + 1) == "(":
+                self.column_list(close + 2, self.close(close + 1, b), scope)
             if name is not None:
                 routines.append((chain.parts[-1], name))
         i = end + 1
@@ -396,7 +431,7 @@ class Queries(Expressions):
         else:
             self._expose(self.toks[chain.parts[-1]], name, scope)
         if self.tok(i) == "(" and not self.starts_query(i):
-            i = self.close(i, hi) + 1
+            i = self._columns(i, hi, scope)
         if self.tok(i) == "overriding":
             i += 3
         end = i
@@ -441,13 +476,20 @@ class Queries(Expressions):
             elif word == "returning":
                 self._items(a, b, scope, named=True)
             elif word == "insert" and self.tok(a) == "(":
-                self.expression(self.close(a, b) + 1, b, scope)
+                self.expression(self._columns(a, b, scope), b, scope)
             else:
                 self.expression(a, b, scope)
         for read in later:
             read()
 
+    def _columns(self, i: int, hi: int, scope: Scope) -> int:
+        """Read the bracketed columns at ``i``, which may have subscripts; return where they end."""
+        end = self.close(i, hi)
+        for a, b in self.split(i + 1, end):
+            self.expression(a + 1, b, scope)
+        return end + 1
+
     def _assignments(self, lo: int, hi: int, scope: Scope) -> None:
         for a, b in self.split(lo, hi):
-            value = self.seek(a, b, ("=",))
-            self.expression(value, b, scope)
+            start = self.seek(a, b, ("=",)) if self.toks[a] == "(" else a
+            self.expression(start + 1, b, scope)

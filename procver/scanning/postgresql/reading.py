@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from procver.objects import Managed, Span
@@ -13,16 +13,23 @@ from procver.scanning.postgresql.definition import (
     SCANNED_LANGUAGES,
     Definition,
     Routine,
+    is_placeholder,
     read_routine,
 )
 from procver.scanning.postgresql.followers import Follower
 from procver.scanning.postgresql.layout import Layout, read_layout
-from procver.scanning.postgresql.lexer import identifier, special_comments
+from procver.scanning.postgresql.lexer import identifier, is_string, special_comments
 from procver.scanning.postgresql.local import decide_locally
-from procver.scanning.postgresql.mentions import read_strings
+from procver.scanning.postgresql.mentions import read_hints, read_strings
 from procver.scanning.postgresql.names import index_of, label, token_forms
 from procver.scanning.postgresql.plpgsql import Plpgsql, variables
-from procver.scanning.postgresql.refusals import refused_trigger_function
+from procver.scanning.postgresql.refusals import (
+    refuse_escapes,
+    refuse_unreadable,
+    refused_trigger_function,
+)
+from procver.scanning.postgresql.temporary import temporary
+from procver.scanning.postgresql.unicode import decode_names
 from procver.scanning.postgresql.unit import Unit
 from procver.scanning.refusals import refuse_nul, too_deep
 from procver.scanning.scopes import Scope
@@ -94,17 +101,30 @@ class _Reader:
                 f"DROP of {label(self.own.name)} is left out: its earlier versions stay",
                 "delete the statement, or keep it for your own tools",
             )
+        for unit in (self.unit, *self.reading.bodies.values()):
+            if unit.hints:
+                read_hints(unit, self.names, self.findings)
         self._explicit()
 
     def _candidates(self, unit: Unit) -> frozenset[str]:
         """Return the candidates among the tokens of ``unit``, and remember its words."""
+        decode_names(unit, self.names, self.findings)
         distinct = unit.distinct
         found = list(filter(None, map(identifier, distinct)))
         self.reading.words.update(dict.fromkeys(found))
         return frozenset(self.names.candidates(distinct, "\n".join(found)))
 
-    def _strings(self, unit: Unit, names: Names, lo: int, hi: int, *, is_raw: bool = False) -> None:
-        found = read_strings(unit, names, self.findings, lo, hi, is_raw=is_raw)
+    def _strings(
+        self,
+        unit: Unit,
+        names: Names,
+        lo: int,
+        hi: int,
+        *,
+        is_raw: bool = False,
+        hidden: Container[str] = (),
+    ) -> None:
+        found = read_strings(unit, names, self.findings, lo, hi, is_raw=is_raw, hidden=hidden)
         self.reading.words.update(found)
 
     def _comments(self, unit: Unit) -> None:
@@ -146,6 +166,15 @@ class _Reader:
         elif toks[hi - 2 : hi] == ["with", "data"]:
             hi -= 2
         lo += 1
+        if is_placeholder(toks, definition):
+            self.findings.note(
+                unit,
+                lo,
+                "placeholder-view",
+                "every column of this view is a typed NULL, as pg_dump writes for a view in a"
+                " cycle",
+                "write the definition that follows later in the dump",
+            )
         self._strings(unit, self.names, lo, hi)
         at = positions(toks, self.candidates, lo, hi)
         if not at or (not definition.recursive and self._locally(unit, self.names, at)):
@@ -175,6 +204,8 @@ class _Reader:
         has_code = routine.atomic is not None or routine.result is not None
         if at or has_code:
             self._signature(definition, routine)
+        if any(map(is_string, toks[slice(*routine.arguments)])):
+            self._strings(unit, self.names, *routine.arguments)
         if routine.body >= 0:
             self._body(definition, routine)
 
@@ -189,20 +220,10 @@ class _Reader:
             parameters,
             part=(definition.after, definition.hi),
         )
-        scope = Scope(None)
-        walker.typed_list(*routine.arguments, scope)
-        if routine.columns is not None:
-            walker.typed_list(*routine.columns, scope)
-        if routine.returns >= 0:
-            walker.type_region(routine.returns, definition.hi, scope)
-        if routine.support >= 0 and walker.is_name(routine.support):
-            walker.call(walker.chain(routine.support, definition.hi))
-        if routine.atomic is not None:
-            walker.commands(*routine.atomic, scope)
-            self._strings(self.unit, self.names, *routine.atomic)
-        if routine.result is not None:
-            walker.expression(*routine.result, scope)
-            self._strings(self.unit, self.names, *routine.result)
+        walker.signature(definition, routine, Scope(None))
+        for part in (routine.atomic, routine.result):
+            if part is not None:
+                self._strings(self.unit, self.names, *part)
 
     def _parameters(self, definition: Definition, routine: Routine) -> frozenset[str]:
         walker = Plpgsql(
@@ -223,9 +244,12 @@ class _Reader:
         path = self.search_path if routine.path is None else routine.path
         names = names.on(path)
         body = self.reading.bodies[routine.body] = self.unit.body(routine.body)
+        refuse_escapes(body)
+        refuse_unreadable(body)
         self._comments(body)
         candidates = self._candidates(body)
-        self._strings(body, names, 0, len(body.folded))
+        hidden = temporary(body)
+        self._strings(body, names, 0, len(body.folded), hidden=hidden)
         if not candidates:
             return
         toks = body.folded
@@ -234,11 +258,14 @@ class _Reader:
             return
         parameters = self._parameters(definition, routine)
         local = frozenset(form for name in parameters for form in token_forms(name))
-        if routine.language == "plpgsql":
+        is_plpgsql = routine.language == "plpgsql"
+        if is_plpgsql:
             local |= variables(toks, candidates)
-            Plpgsql(body, names, candidates, self.findings, local, parameters).body()
+        walker = Plpgsql(body, names, candidates, self.findings, local, parameters)
+        walker.temporary = hidden
+        if is_plpgsql:
+            walker.body()
         else:
-            walker = Plpgsql(body, names, candidates, self.findings, local, parameters)
             walker.commands(0, len(toks), Scope(None))
 
     # ---- explicit references -----------------------------------------------------------------

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from procver.errors import SourceError
+from procver.scanning import unfilled
+from procver.scanning.invisible import HINT, complaints
 from procver.scanning.postgresql.unit import Unit
 from procver.scanning.refusals import MIGRATION, misspelt
 
 _TRIGGERS = (
     "tables call trigger functions, releases do not: leave them to the team's migration tool"
 )
+_DUMPED = "pg_dump writes this line for psql: delete it"
+_CONFIG = (
+    "this line heads every pg_dump: delete it, or write SET search_path = ... for names without"
+    " a schema"
+)
+_OFF = frozenset({"off", "false", "no", "0", "'off'", "'false'", "'no'", "'0'"})
+_SETTING = "standard_conforming_strings"
 _PSQL = "psql reads this, the server does not: remove it, or make the file a template (.sql.j2)"
+_SIGNS = {
+    **dict.fromkeys("%<&|^~@#`", frozenset[str]()),
+    ":": frozenset({"from", "join", "into", "update", "."}),
+}
+"""Signs of placeholders. Most begin an expression as well, and count only as ``%x%.v``."""
 _VERSIONED = ("function", "procedure", "view", "materialized view")
 _CREATED = {
     "table": "a table",
@@ -87,7 +101,8 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
     hint = MIGRATION
     if word == "\\":
         name = unit.written[lo + 1] if lo + 1 < len(toks) else ""
-        return unit.error(lo, f"\\{name} is a command of psql", _PSQL)
+        is_dumped = name in ("restrict", "unrestrict", "connect")
+        return unit.error(lo, f"\\{name} is a command of psql", _DUMPED if is_dumped else _PSQL)
     if word == "create":
         i = lo + 1
         while i < hi and toks[i] in _MODIFIERS:
@@ -107,6 +122,8 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
     elif word in ("grant", "revoke", "comment", "security"):
         what = f"{word.upper()} on something else than the object"
     else:
+        if word == "select" and "set_config" in toks[lo:hi]:
+            hint = _CONFIG
         what = _STATEMENTS.get(word, f"a statement that starts with {unit.written[lo]}")
     return unit.error(lo, f"{what} is not versioned here", hint)
 
@@ -114,6 +131,43 @@ def refused(unit: Unit, lo: int, hi: int) -> SourceError:
 def refused_trigger_function(unit: Unit, at: int) -> SourceError:
     """Return why a trigger function has no place in the sources."""
     return unit.error(at, "a trigger function is not versioned here", _TRIGGERS)
+
+
+def refuse_escapes(unit: Unit) -> None:
+    """Raise where a text has backslashes in plain strings mean something.
+
+    Raises:
+        SourceError: it sets standard_conforming_strings to off.
+    """
+    toks = unit.folded
+    if _SETTING not in unit.distinct and f"'{_SETTING}'" not in unit.distinct:
+        return
+    for i, token in enumerate(toks[:-2]):
+        if token == _SETTING:
+            is_set = toks[i - 1] in ("set", "local", "session") and toks[i + 1] in ("=", "to")
+        else:
+            is_set = token == f"'{_SETTING}'" and toks[i + 1] == ","
+        if is_set and toks[i + 2] in _OFF:
+            raise unit.error(
+                i,
+                "standard_conforming_strings = off is not supported: procver and the server would"
+                " read the strings of this source differently",
+                "remove it, and write strings with backslash escapes as E'...'",
+            )
+
+
+def refuse_unreadable(unit: Unit) -> None:
+    """Raise for what the server cannot read, in a file or in the body of a routine.
+
+    Raises:
+        SourceError: a placeholder of another tool, or an invisible character.
+    """
+    at = unfilled.sign_for_name(unit.folded, unit.distinct, _SIGNS)
+    if at >= 0:
+        raise unit.error(at, unfilled.message(unit.text, unit.span(at)[0]), unfilled.HINT)
+    names = ("" if raw[0] in "'\"$" or raw[-1] in "'\"" else raw for raw in unit.written)
+    for at, what in complaints(unit.text, names, joiners=True):
+        raise unit.error(at, what, HINT)
 
 
 def refuse_client_syntax(unit: Unit) -> None:
@@ -134,6 +188,7 @@ def refuse_client_syntax(unit: Unit) -> None:
                 "@extschema@ is a placeholder that only CREATE EXTENSION fills in",
                 "write the schema, or say in [placeholders] of procver.toml what it stands for",
             )
+    refuse_unreadable(unit)
     if ":" in unit.distinct:
         _refuse_psql_variable(unit)
 

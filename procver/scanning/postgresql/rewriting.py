@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from operator import itemgetter
 
@@ -12,8 +13,10 @@ from procver.scanning.postgresql.lexer import blanks_end, is_string
 from procver.scanning.postgresql.names import quote, quote_part, quoted, too_long
 from procver.scanning.postgresql.reading import Reading
 from procver.scanning.postgresql.unit import Literal, Unit, read_literal
-from procver.scanning.stretches import Stretch, clear_of
+from procver.scanning.stretches import Stretch, clear_of, line_feeds
 from procver.scanning.tokens import within
+
+_RETURN = re.compile("\r")
 
 
 def rewrite(reading: Reading, physical: Mapping[Name, str]) -> tuple[Stretch, ...]:
@@ -74,11 +77,24 @@ class _Rewriter:
             if i in unit.aliases:
                 end = unit.span(i)[1]
                 self._add(unit, end, end, unit.aliases[i], edits)
+        if "\r" in unit.text:
+            edits += self._line_feeds(unit, lo, hi)
         if unit is not self.unit:
             return
         for i, body in self.reading.bodies.items():
             if lo <= i < hi:
                 self._edits(body, 0, len(body.folded), edits)
+
+    def _line_feeds(self, unit: Unit, lo: int, hi: int) -> list[Edit]:
+        """Return edits for the line ends within tokens: strings, quoted names, bodies not read."""
+        bodies = self.reading.bodies if unit is self.unit else {}
+        offsets: list[int] = []
+        for i in range(lo, hi):
+            if "\r" in unit.written[i] and i not in bodies and i not in unit.marks:
+                start = unit.span(i)[0]
+                returns = _RETURN.finditer(unit.written[i])
+                offsets += (unit.place(start + found.start()) for found in returns)
+        return line_feeds(self.unit.text, offsets)
 
     def _add(self, unit: Unit, start: int, end: int, text: str, edits: list[Edit]) -> None:
         if unit.literal is not None:

@@ -1,19 +1,17 @@
-"""References in all other SQL statements, those about objects (DDL) included."""
+"""References in all other SQL statements, and the objects that statements are about."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from procver.objects import Kind, Name
-from procver.scanning.postgresql.lexer import identifier
-from procver.scanning.postgresql.names import RELATIONS, ROUTINES, label
-from procver.scanning.postgresql.queries import Queries
+from procver.scanning.postgresql.definitions import ROUTINE_WORDS, Definitions
+from procver.scanning.postgresql.names import RELATIONS, ROUTINES
 from procver.scanning.scopes import Chain, Scope
 
 _QUERIES = frozenset({"select", "with", "values", "table", "insert", "update", "delete", "merge"})
-_ROUTINE_WORDS = frozenset({"function", "procedure", "routine"})
 _RELATION_WORDS = frozenset({"view", "table"})
-_ALL_KINDS = ROUTINES | RELATIONS
+_OPTIONAL = frozenset({"analyze", "analyse", "verbose"})
 
 
 class Target(NamedTuple):
@@ -30,7 +28,7 @@ class Target(NamedTuple):
     end: int
 
 
-class Statements(Queries):
+class Statements(Definitions):
     """The part that reads whole statements."""
 
     def statement(self, lo: int, hi: int, scope: Scope) -> None:
@@ -40,31 +38,69 @@ class Statements(Queries):
         word = self.toks[lo]
         if word in _QUERIES or word == "(":
             self.query(lo, hi, scope)
-        elif word in ("call", "execute", "set", "do", "notify", "fetch", "move"):
+        elif word == "call":
             self.expression(lo + 1, hi, scope)
+        elif word == "execute" and lo + 1 < hi:  # a prepared statement: its name is no call
+            self.expression(self.chain(lo + 1, hi).end, hi, scope)
+        elif word == "prepare":
+            self._prepare(lo, hi, scope)
         elif word == "declare":
             start = self.seek(lo, hi, ("for",)) + 1
             if start < hi:
                 self.query(start, hi, scope)
-        elif word in ("lock", "truncate", "analyze", "vacuum", "cluster", "refresh"):
-            self._relations(lo + 1, hi, scope)
+        elif word in ("lock", "truncate", "analyze", "analyse", "vacuum", "cluster", "refresh"):
+            self._relations(lo + 1, hi)
+        elif word == "reindex":
+            self._reindex(lo, hi)
         elif word == "copy":
             self._copy(lo + 1, hi, scope)
         elif word in ("grant", "revoke", "comment", "security"):
-            for target in self.targets(lo, hi):
+            targets = self.targets(lo, hi)
+            for target in targets:
                 self.take(target, scope)
+            if not targets:
+                self.described(self.seek(lo, hi, ("on",)) + 1, hi, scope)
         elif word == "explain":
-            start = self.seek(lo, hi, _QUERIES)
-            if start < hi:
-                self.query(start, hi, scope)
-        elif word == "create" and "index" in self.toks[lo : lo + 3]:
-            self.index(lo, hi, scope)
-        elif word == "create" and "trigger" in self.toks[lo : lo + 5]:
-            self.trigger(lo, hi, scope)
-        else:
-            self._definition(lo, hi, scope)
+            self._explain(lo + 1, hi, scope)
+        elif word == "create":
+            self._create(lo, hi, scope)
+        elif word == "alter":
+            self.alter(lo, hi, scope)
+        elif word == "drop":
+            self.drop(lo, hi, scope)
 
-    def _relations(self, lo: int, hi: int, scope: Scope) -> None:
+    def _prepare(self, lo: int, hi: int, scope: Scope) -> None:
+        start = self.seek(lo, hi, ("as",))
+        self.argument_types(self.seek(lo, start, ("(",)), start, scope)
+        if start + 1 < hi:
+            self.query(start + 1, hi, scope)
+
+    def _explain(self, i: int, hi: int, scope: Scope) -> None:
+        if self.tok(i) == "(" and not self.starts_query(i):
+            i = self.close(i, hi) + 1
+        while self.tok(i) in _OPTIONAL:
+            i += 1
+        if i < hi:
+            self.statement(i, hi, scope)
+
+    def _create(self, lo: int, hi: int, scope: Scope) -> None:
+        noun = self.tok(self._noun(lo + 1, hi))
+        if noun == "index":
+            self.index(lo, hi, scope)
+        elif noun == "trigger":
+            self.trigger(lo, hi, scope)
+        elif noun == "rule":
+            self.rule(lo, hi, scope)
+        else:
+            self.create(lo, hi, scope)
+
+    def _reindex(self, lo: int, hi: int) -> None:
+        i = self.seek(lo, hi, ("table",)) + 1
+        i += self.tok(i) == "concurrently"
+        if i < hi:
+            self.relation(self.chain(i, hi), None)
+
+    def _relations(self, lo: int, hi: int) -> None:
         """Read ``[TABLE] [ONLY] name [(columns)] [, ...]`` and what follows it."""
         for a, b in self.split(lo, hi):
             i = a
@@ -87,63 +123,13 @@ class Statements(Queries):
     def _copy(self, lo: int, hi: int, scope: Scope) -> None:
         if self.tok(lo) == "(":
             self.query(lo + 1, self.close(lo, hi), scope)
-        elif lo < hi and self.is_name(lo):
-            self.relation(self.chain(lo, hi), None)
-
-    def _definition(self, lo: int, hi: int, scope: Scope) -> None:
-        """Read CREATE, ALTER, DROP and what else is not known.
-
-        What they define or change is not a version: it is noted. Queries in them, and the
-        types of columns, are references.
-        """
-        body = self.seek(lo, hi, ("as",)) + 1
-        while body < hi and not self.starts_query(body):
-            body = self.seek(body, hi, ("as",)) + 1
-        body = min(body, hi)
-        i = lo
-        while i < body:
-            if self.toks[i] == "(":
-                end = self.close(i, body)
-                if self.starts_query(i + 1):
-                    self.query(i + 1, end, scope)
-                elif self.tok(lo + 1) in ("table", "temp", "temporary", "unlogged"):
-                    self._columns(i + 1, end, scope)
-                else:
-                    self.expression(i + 1, end, scope, i)
-                i = end + 1
-            elif i in self.at_set:
-                chain = self.chain(self.chain_start(i, lo), body)
-                self._note_definition(lo, chain)
-                i = max(chain.end, i + 1)
-            else:
-                i += 1
-        if body < hi:
-            self.query(body, hi, scope)
-
-    def _columns(self, lo: int, hi: int, scope: Scope) -> None:
-        for a, b in self.split(lo, hi):
-            if self.toks[a] == "like" and self.is_name(a + 1):
-                self.relation(self.chain(a + 1, b), None)
-            elif self.is_name(a):
-                self.type_region(a + 1, b, scope)
-
-    def _note_definition(self, lo: int, chain: Chain) -> None:
-        if len(chain.parts) > 2 or chain.parts[-1] not in self.at_set:
             return
-        schema = identifier(self.toks[chain.parts[0]]) if len(chain.parts) == 2 else None
-        leaf = identifier(self.toks[chain.parts[-1]])
-        found = self.names.find(schema, leaf, _ALL_KINDS)
-        if found is None:
-            return
-        verb = " ".join(self.unit.written[lo : lo + 2]).upper()
-        self.findings.note(
-            self.unit,
-            chain.parts[0],
-            "definition-in-body",
-            f"{verb} of {label(found.name)} is left as it is: it does not reach any version",
-            "leave creating and dropping managed objects to procver",
-            found.name,
-        )
+        lo += self.tok(lo) == "binary"
+        if lo < hi and self.is_name(lo):
+            chain = self.chain(lo, hi)
+            inside = Scope(scope)
+            self._expose(self.toks[chain.parts[-1]], self.relation(chain, None), inside)
+            self.expression(self.seek(chain.end, hi, ("where",)), hi, inside)
 
     # ---- statements about an object ----------------------------------------------------------
 
@@ -170,9 +156,9 @@ class Statements(Queries):
         if word in ("trigger", "rule", "constraint", "policy"):
             i = self.seek(i, hi, ("on",)) + 1
             return [self._target_at(i, hi, RELATIONS)] if self.is_name(i) else []
-        if word in _ROUTINE_WORDS or word in _RELATION_WORDS:
+        if word in ROUTINE_WORDS or word in _RELATION_WORDS:
             i += 1
-            kinds = ROUTINES if word in _ROUTINE_WORDS else RELATIONS
+            kinds = ROUTINES if word in ROUTINE_WORDS else RELATIONS
         elif self.toks[lo] in ("grant", "revoke") and self._is_plain_list(i, hi):
             kinds = RELATIONS
         else:
@@ -197,7 +183,7 @@ class Statements(Queries):
         if self.tok(i) == "materialized":
             i += 1
         word = self.tok(i)
-        if word not in _ROUTINE_WORDS and word not in _RELATION_WORDS:
+        if word not in ROUTINE_WORDS and word not in _RELATION_WORDS:
             return None
         i += 1
         if self.tok(i) == "if":
@@ -206,7 +192,7 @@ class Statements(Queries):
             i += 1
         if not self.is_name(i):
             return None
-        return self._target_at(i, hi, ROUTINES if word in _ROUTINE_WORDS else RELATIONS)
+        return self._target_at(i, hi, ROUTINES if word in ROUTINE_WORDS else RELATIONS)
 
     def index(self, lo: int, hi: int, scope: Scope) -> Name | None:
         """Read CREATE INDEX; return the relation if it is managed."""
@@ -219,17 +205,24 @@ class Statements(Queries):
         name = self.relation(chain, None)
         inside = Scope(scope)
         self._expose(self.toks[chain.parts[-1]], name, inside)
-        self.expression(chain.end, hi, inside)
+        start = self.seek(chain.end, hi, ("(",))
+        end = self.close(start, hi)
+        self.index_elements(start + 1, end, inside)
+        self.expression(self.seek(end, hi, ("where",)), hi, inside)
         return name
 
     def trigger(self, lo: int, hi: int, scope: Scope) -> Name | None:
-        """Read CREATE TRIGGER; return the relation if it is managed."""
+        """Read CREATE TRIGGER; return the relation if it is managed.
+
+        The function after EXECUTE returns a trigger, so it is never managed.
+        """
         i = self.seek(lo, hi, ("on",)) + 1
         if not self.is_name(i):
             return None
         chain = self.chain(i, hi)
         name = self.relation(chain, None)
-        self.expression(chain.end, hi, scope)
+        execute = self.seek(chain.end, hi, ("execute",))
+        self.expression(self.seek(chain.end, execute, ("when",)), execute, scope)
         return name
 
     def rule(self, lo: int, hi: int, scope: Scope) -> Name | None:

@@ -168,6 +168,19 @@ class Unit:
         i = bisect_right(spans, offset, key=self._first) - 1
         return i if i >= 0 and offset <= self._last(spans[i]) else -1
 
+    def bounds(self, index: int) -> tuple[int, int]:
+        """Return [start, end) of token ``index`` in the file."""
+        span = self.spans()[index]
+        return self._first(span), self._last(span) + 1
+
+    def cut(self, start: int, end: int) -> str:
+        """Return the unit's text between two offsets of the file."""
+        if self.literal is None:
+            return self.text[start:end]
+        offsets = range(len(self.text) + 1)
+        lo, hi = (bisect_left(offsets, at, key=self.place) for at in (start, end))
+        return self.text[lo:hi]
+
     def _first(self, span: tuple[int, int]) -> int:
         return self.place(span[0])
 

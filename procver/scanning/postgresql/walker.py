@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from procver.objects import Kind, Name
 from procver.scanning.marks import Findings
@@ -12,6 +12,7 @@ from procver.scanning.postgresql.builtins import BUILTINS
 from procver.scanning.postgresql.keywords import COL_NAME, NO_TABLE_NAME
 from procver.scanning.postgresql.lexer import identifier
 from procver.scanning.postgresql.names import RELATIONS, ROUTINES, label, quote
+from procver.scanning.postgresql.temporary import SCHEMA, Temporary
 from procver.scanning.postgresql.unit import Unit
 from procver.scanning.scopes import Chain, Scope
 from procver.scanning.tokens import Tokens
@@ -39,6 +40,8 @@ class Walker(Tokens, ABC):
         describing: whether the statements are about the object itself (GRANT, COMMENT): its
             name is no recursive use there.
         itself: the token that names a recursive view inside itself.
+        temporary: the temporary relations of this body, by identifier.
+        compiling: the names that are read are looked up when the body is compiled, before it runs.
         cases: first token of each CASE that was looked into, to its last ELSE and its END.
     """
 
@@ -60,6 +63,8 @@ class Walker(Tokens, ABC):
         self.parameters = parameters
         self.describing = False
         self.itself = ""
+        self.temporary: Mapping[str, Temporary] = {}
+        self.compiling = False
         self.cases: dict[int, tuple[int, int]] = {}
 
     # ---- tokens -------------------------------------------------------------------------
@@ -193,7 +198,38 @@ class Walker(Tokens, ABC):
             if schema is None and (role != "type" or leaf not in self.variables):
                 self.off_path(leaf_at, leaf, kinds)
             return None
+        if schema is None and self.is_hidden(leaf_at, found):
+            return None
         return self.mark(leaf_at, found)
+
+    def is_hidden(self, at: int, found: Found) -> bool:
+        """Return whether an unqualified name means a temporary relation of this body.
+
+        It does not while that is being created, nor where names are looked up before the body
+        runs.
+        """
+        if not self.temporary or self.compiling:
+            return False
+        own = self.temporary.get(identifier(self.toks[at]))
+        if own is None or self.names.kind(found.name) not in RELATIONS:
+            return False
+        path = self.names.path
+        if SCHEMA in path and found.name.schema in path[: path.index(SCHEMA)]:
+            return False  # SET search_path = app, pg_temp: what is temporary comes last
+        if any(start <= at < end for start, end in own.created):
+            return False
+        if at < own.first:
+            written = self.unit.written[at]
+            self.findings.note(
+                self.unit,
+                at,
+                "temporary-name",
+                f"{written} is left as it is: this body creates a temporary relation of that name,"
+                f" on line {self.unit.line(own.first)}, which hides {label(found.name)}",
+                f"write {quote(found.name)} where that is meant",
+                found.name,
+            )
+        return True
 
     def mark(self, at: int, found: Found) -> Name | None:
         """Mark token ``at`` as a use of what was found."""
@@ -244,6 +280,10 @@ class Walker(Tokens, ABC):
     @abstractmethod
     def query(self, lo: int, hi: int, scope: Scope) -> None:
         """Read one SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE or MERGE, WITH included."""
+
+    @abstractmethod
+    def commands(self, lo: int, hi: int, scope: Scope) -> None:
+        """Read statements separated by semicolons."""
 
     @abstractmethod
     def statement(self, lo: int, hi: int, scope: Scope) -> None:
