@@ -161,13 +161,13 @@ def _of_trials(
         return ()
     name = project.config.name.replace("'", "''")
     value = "false" if known.trials else "true"
-    statement = f"UPDATE procver.project SET trials = '{value}' WHERE name = '{name}'"
+    statement = f"run: UPDATE procver.project SET trials = '{value}' WHERE name = '{name}'"
     if known.trials:
         message = f"the database of target {target} is marked for trials: its retired releases can be discarded"
-        hint = f"write trials = true for this target too; if it is not for trials: {statement}"
+        hint = f"write trials = true for this target too; if it is not for trials, {statement}"
     else:
         message = f"trials = true has no effect: target {target} was first published to without it"
-        hint = f"take it away again; if this database is for trials indeed: {statement}"
+        hint = f"take it away again; if this database is for trials indeed, {statement}"
     return ((FILE, Note("trials", line or 1, message, hint)),)
 
 

@@ -454,8 +454,8 @@ ALTER TABLE procver.project ADD COLUMN trials boolean NOT NULL DEFAULT false;
 -- The schema that a bare name means in the release's mapping; null: that of its project, for a release of registry 1.
 ALTER TABLE procver.release ADD COLUMN default_schema text;
 
--- Made anew for its operators too. "digest" is procver.release.content: SHA-256, in hex, over the lines of all objects in order, each of name, NUL, version, NUL,
--- fingerprint and LF. A mapping with the same digest holds the same versions.
+-- Made anew for its operators too. "digest" is procver.release.content: SHA-256, in hex, over the lines of all objects in order,
+-- each of name, NUL, version, NUL, fingerprint and LF. A mapping with the same digest holds the same versions.
 CREATE OR REPLACE VIEW procver.mapping AS
 SELECT p.name AS project, r.name AS release, p.dialect, coalesce(r.default_schema, p.default_schema) AS default_schema,
        v.name, v.kind, v.number AS version, v.physical, v.fingerprint, r.content AS digest
