@@ -239,7 +239,7 @@ class Resolver(Mapping[str, str]):
         document = json.dumps([dict(zip(keys, row, strict=False)) for row in wanted])
         mark = mark_of(connection, "?" if self.dialect == "mssql" else "%s")
         found = _query(connection, query.replace("{}", mark), document)
-        rows = [row for row in found if row[0] >= 0]
+        rows = [row for row in found if row[0] is not None]
         if not rows:
             if found and wanted and (self.digest or self._rows):
                 claim.compare(connection, mark, by_digest=bool(self.digest and found[0][1]))
@@ -367,7 +367,7 @@ AND NOT EXISTS (
     AND w.kind OPERATOR(pg_catalog.=) CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'v' THEN 'view'
                                            WHEN c.relkind OPERATOR(pg_catalog.=) 'm' THEN 'materialized_view' END)
 UNION ALL
-SELECT -1, (SELECT 'digest' FROM pg_catalog.pg_attribute a
+SELECT NULL, (SELECT 'digest' FROM pg_catalog.pg_attribute a
             WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) 'digest')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 WHERE n.nspname OPERATOR(pg_catalog.=) 'procver' AND c.relname OPERATOR(pg_catalog.=) 'mapping'
@@ -384,11 +384,11 @@ WHERE CASE WHEN w.kind = 'table_type' AND TYPE_ID(w.physical) IS NOT NULL THEN 1
     WHEN w.kind = 'view' AND o.type = 'V' THEN 1
     WHEN w.kind = 'function' AND o.type IN ('FN', 'IF', 'TF') THEN 1 ELSE 0 END = 0
 UNION ALL
-SELECT -1, CASE WHEN COL_LENGTH('procver.mapping', 'digest') IS NOT NULL THEN 'digest' END
+SELECT NULL, CASE WHEN COL_LENGTH('procver.mapping', 'digest') IS NOT NULL THEN 'digest' END
 WHERE HAS_PERMS_BY_NAME('procver.mapping', 'OBJECT', 'SELECT') = 1
 """,
 }
-"""Versions that are missing; and a row -1 where the registry's mappings can be read, with whether they have a digest."""
+"""Versions that are missing; and a row without a number where the registry's mappings can be read, with whether they have a digest."""
 
 
 def _parts(physical: str) -> tuple[str, str]:
