@@ -121,7 +121,7 @@ _NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
 
 
 _TARGET = re.compile(r"://|(?i:\b(?:password|pwd)\s*=)|[^\s/@:]:\S*@")
-"""What a target with a password has in it, wherever on the command line it was written."""
+"""Matches a word that may be a target with a password, wherever it stands on the command line."""
 
 _LOGIN = re.compile(r"(?<![^\s/@:])[^\s/@:]+:\S*@")
 

@@ -135,7 +135,7 @@ class DdlError(DatabaseError):
 
     @property
     def general(self) -> bool:
-        """Whether the next definition would very likely fail alike: a missing right, or a lock."""
+        """True if the next definition would very likely fail too: a missing right, or a lock."""
         return self.refused or self.busy
 
 

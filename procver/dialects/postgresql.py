@@ -45,7 +45,7 @@ SETTINGS = {
     "transform_null_equals": "off", "xmloption": "content", "bytea_output": "hex",
     "extra_float_digits": "1", "quote_all_identifiers": "off", "check_function_bodies": "on",
 }  # fmt: skip
-"""What every transaction runs under, whatever the server, database, role or pooler sets: a definition
+"""The settings of every transaction, whatever the server, database, role or pooler sets: a definition
 means the same everywhere, and the catalog describes it in the same words. They are the server's own
 defaults; a source that sets one of them before its definition wins."""
 

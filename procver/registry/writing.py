@@ -99,7 +99,7 @@ class NewVersion(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What a step was for: a version, which of its statements, and in which unit that is."""
+    """The subject of a step: a version, the index of its statement, and that of the unit."""
 
     version: NewVersion
     statement: int

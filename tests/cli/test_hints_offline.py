@@ -1,4 +1,4 @@
-"""What `lock` says about a project's files and patterns, with no database at hand."""
+"""Messages of `lock` about a project's files and patterns, without a database."""
 
 from __future__ import annotations
 

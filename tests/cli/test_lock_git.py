@@ -78,7 +78,7 @@ class Clone:
 
 
 MEANINGS: dict[str, str] = {}
-"""What a version returns, by its fingerprint."""
+"""The answer of a version, by its fingerprint."""
 
 
 def meaning(entry: Entry) -> str:
@@ -438,7 +438,7 @@ def test_a_conflict_without_a_remote_asks_for_a_base(two: tuple[Clone, Clone]) -
 
 
 def test_two_lines_for_one_number(two: tuple[Clone, Clone]) -> None:
-    """What merge=union leaves behind."""
+    """Keep every number of a file as merge=union leaves it."""
     _, bob = two
     bob.git("rebase", "-q", "-X", "theirs", "origin/main")
     both = [*bob.lock("origin/main"), *(e for e in bob.lock("ORIG_HEAD") if e.number == 2)]

@@ -1,4 +1,4 @@
-"""Where commands may write: never over a device or the project's own files, never through a link out of it."""
+"""Commands never write over a device or the project's own files, or through a link out of it."""
 
 from __future__ import annotations
 

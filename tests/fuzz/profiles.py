@@ -1,4 +1,4 @@
-"""How many examples each target gets: a few in every run, 20,000 in all with ``PROCVER_FUZZ=long``."""
+"""The number of examples per target: a few in every run, 20,000 with ``PROCVER_FUZZ=long``."""
 
 from __future__ import annotations
 

@@ -838,7 +838,7 @@ GRANT INSERT, UPDATE, DELETE ON procver.usage TO {prefix}_collector;
 GRANT SELECT ON procver.mapping, procver.channel_release TO {prefix}_app;
 GRANT EXECUTE ON FUNCTION procver.beat TO {prefix}_app;
 """
-"""What the script of the first version gave."""
+"""The grants of the first version's script."""
 UPGRADE = (
     "CREATE TABLE procver.upgrade (number int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
     " applied_by text NOT NULL DEFAULT session_user)"

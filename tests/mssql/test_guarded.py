@@ -1,4 +1,4 @@
-"""What the server holds after a guarded grant, index or property, and what it says of a name that is taken."""
+"""Guarded grants, indexes and properties on the server, and the message about a taken name."""
 
 from __future__ import annotations
 

@@ -341,13 +341,13 @@ class Renamer:
         self.children(node, scope, ("typevar",))
 
     def visit_ImportForeignSchemaStmt(self, node: Tree, scope: Scope) -> None:
-        """What it lists is in another database."""
+        """Leave the names that it lists: they are of another database."""
 
     def visit_ConstraintsSetStmt(self, node: Tree, scope: Scope) -> None:
         """A constraint is nothing that is managed."""
 
     def visit_RenameStmt(self, node: Tree, scope: Scope) -> None:
-        """What is renamed is no version."""
+        """Leave the renamed object: it is not a version."""
 
     visit_AlterObjectSchemaStmt = visit_RenameStmt
 
@@ -379,7 +379,7 @@ class Renamer:
         """What is created is no version."""
 
     def visit_DropStmt(self, node: Tree, scope: Scope) -> None:
-        """What is dropped is no version; the types in its name are looked up all the same."""
+        """Leave the dropped object: it is not a version. Look up the types in its signature."""
         kind = node["removeType"]["name"]
         if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
             return

@@ -96,7 +96,7 @@ class Value(Enum):
 
 
 class Verdict(NamedTuple):
-    """What is known of a condition.
+    """Knowledge of a condition.
 
     Attributes:
         value: its outcome.
