@@ -494,8 +494,9 @@ DECLARE
     moved timestamptz := clock_timestamp() - interval '15 minutes';
 BEGIN
     -- Where the server knows no encoding it compares bytes, and those from 80 to 9f are parts of letters.
-    IF btrim(coalesce(instance, '')) = '' OR length(instance) > 200 OR instance ~ '[\u0001-\u001f\u007f]'
-       OR (instance ~ '[\u0080-\u009f]' AND current_setting('server_encoding') <> 'SQL_ASCII') THEN
+    IF btrim(coalesce(instance, '')) = '' OR length(instance) > 200
+       OR instance ~ (CASE current_setting('server_encoding') WHEN 'SQL_ASCII' THEN '[\u0001-\u001f\u007f]|\u00c2[\u0080-\u009f]'
+                                                              ELSE '[\u0001-\u001f\u007f-\u009f]' END) THEN
         RAISE EXCEPTION '% cannot be an instance name', coalesce(quote_literal(left(instance, 200)), 'null')
             USING ERRCODE = 'PV005', HINT = 'use 1 to 200 printable characters, such as a host name: web-1';
     END IF;
