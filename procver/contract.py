@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from procver.graph import components
 from procver.lock import Entry, Lock
 from procver.mapping import Mapped
 from procver.objects import Analysis, Kind, Name, physical_leaf
+from procver.recorded import digest
 from procver.scanning import Scanner
 
 
@@ -35,15 +35,15 @@ class Member(NamedTuple):
 
 
 class Contract(NamedTuple):
-    """Members by label, in an order in which they can be created."""
+    """Members by label, in an order in which they can be created; ``default_schema`` is that of bare names."""
 
     members: Mapping[str, Member]
+    default_schema: str = ""
 
     @property
     def content(self) -> str:
-        """SHA-256, in hex, over which version of each object it holds: two releases alike are the same."""
-        lines = sorted(f"{m.label}\0{m.number}\0{m.fingerprint}\n" for m in self.members.values())
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        """The digest of its versions: see `procver.resolver.digest`."""
+        return digest((m.label, m.number, m.fingerprint) for m in self.members.values())
 
     def mapped(self) -> list[Mapped]:
         """Return what a mapping file says of it."""
@@ -94,7 +94,12 @@ def _newest(lock: Lock, label: str | None) -> str:
 
 
 def build(
-    contents: Contents, prints: Mapping[Name, str], lock: Lock, scanner: Scanner, suffix: str
+    contents: Contents,
+    prints: Mapping[Name, str],
+    lock: Lock,
+    scanner: Scanner,
+    suffix: str,
+    default_schema: str,
 ) -> Contract:
     """Return the contract of the sources.
 
@@ -104,6 +109,7 @@ def build(
         lock: a lock that holds all of these.
         scanner: of the project's dialect.
         suffix: the pattern of physical names.
+        default_schema: the schema that a bare name means.
 
     Raises:
         SourceError: a name is too long once suffixed, or objects need each other to be created.
@@ -139,7 +145,7 @@ def build(
             scanner.quote(physical), _requires(analysis, contents, lock, own),
             deferred or analysis.recursive,
         )  # fmt: skip
-    return Contract(members)
+    return Contract(members, default_schema)
 
 
 def _requires(

@@ -49,7 +49,7 @@ class KnownRelease(NamedTuple):
     """A release that was published here.
 
     ``number`` is its place in the order of publication, ``heard_until`` the last heartbeat of instances that are on it
-    no longer.
+    no longer, ``content`` the digest of its versions, ``default_schema`` the schema that a bare name means in its mapping.
     """
 
     name: str
@@ -61,6 +61,7 @@ class KnownRelease(NamedTuple):
     activated_at: datetime | None
     retired_at: datetime | None
     heard_until: datetime | None = None
+    default_schema: str = ""
 
 
 class KnownInstance(NamedTuple):
@@ -105,7 +106,8 @@ class Known:
     """One consistent read of the registry.
 
     ``generation`` counts what was written so far; ``main`` is its part that was not written in lanes, ``lanes`` what was
-    written in each. ``requires`` maps a version's id to the ids it needs; ``now`` is the server's clock.
+    written in each. ``requires`` maps a version's id to the ids it needs; ``now`` is the server's clock; ``trials``
+    says that retired releases may be discarded here.
     """
 
     project_id: int
@@ -120,6 +122,7 @@ class Known:
     requires: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     main: int = 0
     lanes: Mapping[int, int] = field(default_factory=dict)
+    trials: bool = False
 
     @cached_property
     def by_id(self) -> dict[int, KnownVersion]:
@@ -154,12 +157,13 @@ class Known:
 
     def members(self, release: KnownRelease) -> list[KnownVersion]:
         """Return the versions of a release, sorted by name."""
-        number = release.number
-        return sorted(
-            self.by_id[m.version_id]
-            for m in self.memberships
-            if m.since <= number and (m.until is None or m.until > number)
-        )
+        return sorted(self.versions_at(release.number))
+
+    def versions_at(self, number: int) -> Iterator[KnownVersion]:
+        """Yield the versions of the release with this number, in no order."""
+        for version_id, since, until in self.memberships:
+            if since <= number and (until is None or until > number):
+                yield self.by_id[version_id]
 
     def users(self, releases: Iterable[KnownRelease]) -> dict[int, list[KnownRelease]]:
         """Return, for each version id, which of ``releases`` map to it directly, oldest first."""
@@ -258,6 +262,11 @@ class Known:
         return [
             i for i in self.instances_of(release) if self.heard(i, idle) or self.stands(i, idle)
         ]
+
+    def was_used(self, release: KnownRelease) -> bool:
+        """Return whether a release was ever deployed here: it was activated, declared on an instance or heard from."""
+        activated = release.activated_at is not None
+        return activated or release.heard_until is not None or bool(self.instances_of(release))
 
     def is_live(self, release: KnownRelease, idle: timedelta) -> bool:
         """Return whether a release is activated and not retired, or has a living instance or a channel."""

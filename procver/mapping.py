@@ -40,6 +40,7 @@ class Formatter(Protocol):
         *,
         default_schema: str,
         project: str = "",
+        digest: str = "",
     ) -> str:
         """Return the mapping of ``release`` as text."""
 
@@ -51,6 +52,7 @@ def to_json(
     *,
     default_schema: str,
     project: str = "",
+    digest: str = "",
 ) -> str:
     """Return the mapping file that `procver.resolver.Resolver.load` reads.
 
@@ -60,6 +62,7 @@ def to_json(
         objects: one row per object, in any order.
         default_schema: the schema that a bare name means, unquoted.
         project: the project's name in the registry, which heartbeats need; left out when empty.
+        digest: the release's digest, which verification compares; left out when empty.
 
     Returns:
         JSON, sorted by name, indented by 2, with a final newline; not escaped to ASCII.
@@ -72,10 +75,11 @@ def to_json(
     ]
     body = "{\n" + ",\n".join(rows) + "\n  }" if rows else "{}"
     owner = f'  "project": {text(project)},\n' if project else ""
+    seal = f'  "digest": {text(digest)},\n' if digest else ""
     return (
         f'{{\n  "procver": {FORMAT},\n{owner}  "release": {text(release)},\n'
         f'  "dialect": {text(dialect)},\n  "default_schema": {text(default_schema)},\n'
-        f'  "objects": {body}\n}}\n'
+        f'{seal}  "objects": {body}\n}}\n'
     )
 
 
@@ -86,8 +90,9 @@ def to_python(
     *,
     default_schema: str,
     project: str = "",
+    digest: str = "",
 ) -> str:
-    """Return a Python module: a constant per object, RELEASE and MAPPING.
+    """Return a Python module: a constant per object, RELEASE, DIGEST and MAPPING.
 
     Two names that would give the same constant both get a suffix made from the name itself, so
     that a constant never silently comes to mean another object.
@@ -98,6 +103,7 @@ def to_python(
         objects: one row per object, in any order.
         default_schema: the schema that a bare name means, unquoted.
         project: the project's name in the registry, which heartbeats need; left out when empty.
+        digest: the release's digest, which verification compares; left out when empty.
     """
     text = encode_basestring  # what JSON leaves in a string means the same in Python
     rows = sorted(objects)
@@ -112,6 +118,7 @@ def to_python(
         "from typing import Any",
         "",
         f"RELEASE = {text(release)}",
+        *([f"DIGEST = {text(digest)}"] if digest else []),
         "",
         *(f"{constants[row.name]} = {text(row.physical)}" for row in rows),
         *([""] if rows else []),
@@ -121,6 +128,7 @@ def to_python(
         '    "release": RELEASE,',
         f'    "dialect": {text(dialect)},',
         f'    "default_schema": {text(default_schema)},',
+        *(['    "digest": DIGEST,'] if digest else []),
         '    "objects": {',
     ]
     for row in rows:
@@ -142,6 +150,7 @@ def to_csharp(
     *,
     default_schema: str,
     project: str = "",
+    digest: str = "",
 ) -> str:
     """Return a C# file: class ``Procs``, in it a class for each schema, in that a constant for each object.
 
@@ -154,6 +163,7 @@ def to_csharp(
         objects: one row per object, in any order.
         default_schema: the schema that a bare name means, unquoted; it makes no difference here.
         project: the project's name in the registry, which heartbeats need; left out when empty.
+        digest: the release's digest, which verification compares; left out when empty.
     """
     schemas: dict[str, list[Mapped]] = {}
     for row in sorted(objects):
@@ -167,6 +177,7 @@ def to_csharp(
         "{",
         *([f"    public const string Project = {_csharp(project)};"] if project else []),
         f"    public const string Release = {_csharp(release)};",
+        *([f"    public const string Digest = {_csharp(digest)};"] if digest else []),
     ]
     for schema, rows in schemas.items():
         leaves = {row.name: _pascal(row.name.removeprefix(f"{schema}.")) for row in rows}
@@ -183,11 +194,11 @@ def to_csharp(
 
 FORMATS: dict[str, Formatter] = {"csharp": to_csharp, "json": to_json, "python": to_python}
 
-_TAKEN = ("RELEASE", "MAPPING")
+_TAKEN = ("RELEASE", "DIGEST", "MAPPING")
 _CSHARP_INNER = (
     "Equals", "Finalize", "GetHashCode", "GetType", "MemberwiseClone", "ReferenceEquals", "ToString",
 )  # fmt: skip
-_CSHARP_OUTER = (*_CSHARP_INNER, "Procs", "Project", "Release")
+_CSHARP_OUTER = (*_CSHARP_INNER, "Procs", "Project", "Release", "Digest")
 _CSHARP_ENDS = re.compile("[\x7f-\x9f\u2028\u2029]")
 _HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")
 _OTHER = re.compile(r"\W+")

@@ -14,6 +14,7 @@ from procver.known import CONDEMNED, Known, KnownRelease, KnownVersion
 from procver.objects import Note
 
 NEW, CHANGED, DEPENDENCY, RESTORED = "new", "changed", "dependency", "restored"
+PIN, RETURNED, UNRELEASED = "pin", "returned", "unreleased"
 
 
 class Create(NamedTuple):
@@ -33,6 +34,19 @@ class Create(NamedTuple):
     previous: KnownVersion | None = None
 
 
+class Moved(NamedTuple):
+    """An object at another version than in the newest release, which an earlier publication created.
+
+    ``reason`` is `PIN` (a pin asks for it), `RETURNED` (an earlier release has it) or `UNRELEASED` (none has it: a
+    publication did not finish). ``before`` is its version in the newest release, None where that does not have it.
+    """
+
+    label: str
+    before: KnownVersion | None
+    version: KnownVersion
+    reason: str
+
+
 class Plan(NamedTuple):
     """Steps of one publication.
 
@@ -41,12 +55,13 @@ class Plan(NamedTuple):
         number: its place in the order of publication; None where the release exists already, alike.
         create: versions to create, in order.
         reuse: how many versions of the contract exist already.
-        cosmetic: objects whose source changed in comments or layout only.
-        left: objects that the newest release before it has, and that no source defines any more.
-        added: (label, number) that the newest release before it does not have.
-        removed: ids of versions that only the newest release before it has.
+        cosmetic: objects of the newest release whose source changed in comments or layout only.
+        left: objects that the newest release has, and that no source defines any more.
+        added: (label, number) of the memberships that the release begins.
+        removed: ids of versions whose membership it ends.
         spared: ids of condemned versions that are needed again.
         replaces: the unactivated release of the same name whose content is replaced.
+        moved: objects that go to another version which exists already or existed once, by name.
         remarks: what a person has to do besides, each with the source file that it is about.
     """
 
@@ -60,6 +75,7 @@ class Plan(NamedTuple):
     removed: tuple[int, ...]
     spared: tuple[int, ...]
     replaces: KnownRelease | None
+    moved: tuple[Moved, ...] = ()
     remarks: tuple[tuple[str, Note], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -78,6 +94,15 @@ class Plan(NamedTuple):
                 for c in self.create
             ],
             "reuse": self.reuse,
+            "moved": [
+                {
+                    "name": m.label,
+                    "from": m.before and m.before.number,
+                    "to": m.version.number,
+                    "reason": m.reason,
+                }
+                for m in self.moved
+            ],
             "cosmetic": list(self.cosmetic),
             "removed": list(self.left),
         }
@@ -97,49 +122,41 @@ def plan(contract: Contract, known: Known, release: str | None, digests: Mapping
             content and was activated or runs on an instance, or a pinned version was never published here.
     """
     existing = known.release(release) if release else None
-    alike = existing is not None and existing.content == contract.content
-    if existing and not alike and existing.activated_at is not None:
-        raise ConflictError(
-            f"release {release} was already published with other content, and activated",
-            hint="publish under a new release name: an activated release never changes",
-        )
+    alike = existing is not None and _alike(existing, contract)
     if existing and not alike:
-        on_it = sorted(
-            i.name for i in known.instances_of(existing) if known.heard(i, timedelta.max)
-        )
-        if on_it:
-            raise ConflictError(
-                f"release {release} was already published with other content, and runs on {', '.join(on_it[:5])}",
-                hint="publish under a new release name, or stop what runs it first",
-            )
+        _refuse_used(existing, contract, known)
+    newest = max(known.releases, key=lambda r: r.number, default=None)
+    before = {v.label: v for v in known.versions_at(newest.number)} if newest else {}
     _refuse_other_content(contract, known)
     _refuse_other_names(contract, known)
     create: dict[tuple[str, int], Create] = {}
-    cosmetic, spared = [], []
+    cosmetic, moved = [], []
     for member in contract.members.values():
         version = known.versions.get((member.label, member.number))
+        former = before.get(member.label)
+        if version is not None and version is not former and newest and not alike:
+            reason = _reason(member, version, former, contract, known)
+            moved.append(Moved(member.label, former, version, reason))
         if version is None or not version.usable:
             _restore_pinned(member, contract, known, create)
             create[member.label, member.number] = _creation(member, version, known)
-            continue
-        if version.source_digest != digests[member.label]:
+        elif version is former and version.source_digest != digests[member.label]:
             cosmetic.append(member.label)
-        if version.state == CONDEMNED:
-            spared.append(version.id)
     opened = {m.version_id for m in known.memberships if m.until is None}
     wanted = {
         version.id
         for m in contract.members.values()
         if (version := known.versions.get((m.label, m.number)))
     }
-    before = () if alike else {known.by_id[version].label for version in opened}
     return Plan(
         release=release,
         number=None if alike or release is None else known.last_release + 1,
         create=tuple(create.values()),
         reuse=len(contract.members) - sum(c.member is not None for c in create.values()),
         cosmetic=tuple(sorted(cosmetic)),
-        left=tuple(sorted(label for label in before if label not in contract.members)),
+        left=()
+        if alike
+        else tuple(sorted(label for label in before if label not in contract.members)),
         added=tuple(
             (m.label, m.number)
             for m in contract.members.values()
@@ -148,7 +165,53 @@ def plan(contract: Contract, known: Known, release: str | None, digests: Mapping
         removed=tuple(sorted(opened - wanted)),
         spared=tuple(v for v in known.closure(wanted) if known.by_id[v].state == CONDEMNED),
         replaces=None if alike else existing,
+        moved=tuple(sorted(moved, key=lambda m: m.label)),
     )
+
+
+def _alike(existing: KnownRelease, contract: Contract) -> bool:
+    same = existing.content == contract.content
+    return same and existing.default_schema == contract.default_schema
+
+
+def _refuse_used(existing: KnownRelease, contract: Contract, known: Known) -> None:
+    """Refuse to publish other content under the name of a release that was activated or is running."""
+    on_it = sorted(i.name for i in known.instances_of(existing) if known.heard(i, timedelta.max))
+    other = "other content"
+    if existing.content == contract.content:
+        other = f"default_schema = {existing.default_schema!r}"
+    already = f"release {existing.name} was already published with {other}"
+    if existing.activated_at is not None:
+        raise ConflictError(
+            f"{already}, and activated",
+            hint="publish under a new release name: an activated release never changes",
+        )
+    if on_it:
+        raise ConflictError(
+            f"{already}, and runs on {', '.join(on_it[:5])}",
+            hint="publish under a new release name, or stop what runs it first",
+        )
+
+
+def _reason(
+    member: Member,
+    version: KnownVersion,
+    former: KnownVersion | None,
+    contract: Contract,
+    known: Known,
+) -> str:
+    """Return why an object goes to a version that this database knows."""
+    pinned = {
+        (label, number)
+        for label, number in member.requires
+        if (own := contract.members.get(label)) is None or own.number != number
+    }
+    if former is not None:
+        needs = (known.by_id[need] for need in known.requires.get(former.id, ()))
+        pinned -= {(need.label, need.number) for need in needs}
+    if pinned:
+        return PIN
+    return RETURNED if known.users_of(version) else UNRELEASED
 
 
 def restoration(versions: Iterable[KnownVersion], known: Known) -> tuple[Create, ...]:
@@ -232,7 +295,7 @@ def _refuse_other_content(contract: Contract, known: Known) -> None:
     others = f" (and {len(clashes) - 1} more)" if len(clashes) > 1 else ""
     raise ConflictError(
         f"{member.quoted} already holds other content in this database: {brought}{others}",
-        hint=_way_out(users),
+        hint=_way_out(users, known),
     )
 
 
@@ -248,12 +311,15 @@ def _refuse_other_names(contract: Contract, known: Known) -> None:
             )
 
 
-def _way_out(users: list[KnownRelease]) -> str:
+def _way_out(users: list[KnownRelease], known: Known) -> str:
     """Return what to do about a number that holds other content, by who uses it here."""
     renumber = "`procver lock --base` takes a new number, after those of your main branch"
     live = [r for r in users if r.activated_at is not None and r.retired_at is None]
     if live:
         return f"{renumber}; release {live[0].name} is live here and keeps this one"
+    used = [r for r in users if known.was_used(r) and not known.trials]
+    if used:
+        return f"{renumber}; release {used[0].name} was live here and keeps this one"
     if not users:
         leftovers = (
             "`procver release discard --leftovers` frees what an unfinished publish left here"

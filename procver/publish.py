@@ -15,6 +15,7 @@ from procver.errors import DatabaseError, StalePlanError, UsageError
 from procver.known import Known
 from procver.objects import Note
 from procver.plan import Plan, plan
+from procver.project.config import FILE
 from procver.project.workspace import Project
 from procver.registry import writing
 from procver.registry.reading import read
@@ -47,9 +48,21 @@ def check_release_name(name: str) -> None:
 
 
 def preview(
-    project: Project, database: Database, release: str | None, *, locked: bool = False
+    project: Project,
+    database: Database,
+    release: str | None,
+    *,
+    locked: bool = False,
+    target: str | None = None,
 ) -> tuple[Plan, Contract]:
     """Return what `publish` would do, changing nothing, procver.lock included.
+
+    Args:
+        project: whose sources.
+        database: where to.
+        release: the release's name, if it has one.
+        locked: refuse a lock file that lacks versions.
+        target: what procver.toml calls the database; None if it does not.
 
     Raises:
         UsageError: ``release`` cannot be a name.
@@ -63,7 +76,9 @@ def preview(
     contract = project.draft(locked=locked)
     known = _known(database, project)
     found = plan(contract, known or _nothing(), release, project.digests)
-    return found._replace(remarks=check_obstacles(database, project, found.create)), contract
+    remarks = check_obstacles(database, project, found.create)
+    remarks += _of_trials(project, known, target)
+    return found._replace(remarks=remarks), contract
 
 
 def publish(
@@ -73,6 +88,7 @@ def publish(
     *,
     locked: bool = False,
     progress: Progress | None = None,
+    target: str | None = None,
 ) -> Published:
     """Publish the project's sources as ``release``. Running it again completes or confirms it.
 
@@ -82,6 +98,7 @@ def publish(
         release: the release's name.
         locked: refuse to complete procver.lock first.
         progress: told of every committed step.
+        target: what procver.toml calls the database; None if it does not.
 
     Raises:
         ConflictError: stale lock, or a number, name or release is taken by other content; nothing was changed.
@@ -105,7 +122,8 @@ def publish(
             first = first._replace(remarks=check_obstacles(database, project, first.create))
             looked = True
         database.install()
-        database.enter(project.config.name, project.config.default_schema)
+        trials = target in project.config.trials
+        database.enter(project.config.name, project.config.default_schema, trials=trials)
     for _ in range(ROUNDS):
         known = known or read(database, project.config.name)
         assert known is not None  # entered above
@@ -113,6 +131,7 @@ def publish(
         try:
             if first is None or not looked or known.generation:
                 remarks = check_obstacles(database, project, found.create)
+                remarks += _of_trials(project, known, target)
                 first = first or found._replace(remarks=remarks)
             if found.create and not exposed:
                 exposed = tuple(exposure.remarks(database, project))
@@ -131,6 +150,25 @@ def publish(
 
 def _known(database: Database, project: Project) -> Known | None:
     return read(database, project.config.name) if database.install(create=False) else None
+
+
+def _of_trials(
+    project: Project, known: Known | None, target: str | None
+) -> tuple[tuple[str, Note], ...]:
+    """Return a remark where procver.toml and the registry do not agree on whether a database is for trials."""
+    line = project.config.trials.get(target or "")
+    if known is None or target is None or known.trials == (line is not None):
+        return ()
+    name = project.config.name.replace("'", "''")
+    value = "false" if known.trials else "true"
+    statement = f"run: UPDATE procver.project SET trials = '{value}' WHERE name = '{name}'"
+    if known.trials:
+        message = f"the database of target {target} is marked for trials: its retired releases can be discarded"
+        hint = f"write trials = true for this target too; if it is not for trials, {statement}"
+    else:
+        message = f"trials = true has no effect: target {target} was first published to without it"
+        hint = f"take it away again; if this database is for trials indeed, {statement}"
+    return ((FILE, Note("trials", line or 1, message, hint)),)
 
 
 def _nothing() -> Known:
@@ -166,7 +204,7 @@ def _execute(
             for m in contract.members.values()
         ]
         spared = sparing(known, found.spared, found.release)
-        unit = writing.release(known, found, contract.content, there, spared)
+        unit = writing.release(known, found, contract, there, spared)
         for _ in database.run(known.project_id, done, [unit]):
             pass
 

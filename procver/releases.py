@@ -33,8 +33,16 @@ from procver.registry.reading import read
 class Changed(NamedTuple):
     """What a change of a release's life came to.
 
-    ``state`` is what the release is now; ``restored`` and ``freed`` list physical names; ``kept_by`` lists
-    instances that keep a retired release live; ``moved_from`` is the release the named instance or channel was on.
+    Attributes:
+        release: its name.
+        state: what it is now.
+        restored: physical names of versions that were re-created.
+        freed: physical names of versions that were discarded.
+        kept_by: instances that keep a retired release live.
+        channels: channels that do.
+        moved_from: the release that the named instance or channel was on before.
+        without_instances: other releases that stay live though no instance is on them, where an instance moved.
+        taken_off: whether the named instance is no longer on the release.
     """
 
     release: str
@@ -42,7 +50,10 @@ class Changed(NamedTuple):
     restored: tuple[str, ...] = ()
     freed: tuple[str, ...] = ()
     kept_by: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     moved_from: str | None = None
+    without_instances: tuple[str, ...] = ()
+    taken_off: bool = False
 
 
 def known_of(project: Project, database: Database) -> Known:
@@ -129,8 +140,9 @@ def activate(
         former = next((i for i in known.instances if i.name == instance and i.declared_at), None)
         active = release.activated_at is not None and release.retired_at is None
         settled = instance is None and (channel is None or pointed == release.id)
+        empty = _without_instances(known, release, instance, project)
         if active and settled and not steps and not spared:
-            return Changed(name, "live")
+            return Changed(name, "live", without_instances=empty)
         unit = Unit(
             (
                 Call("activate", about),
@@ -150,8 +162,26 @@ def activate(
             continue
         left = former.release_id if former else pointed
         moved = next((r.name for r in known.releases if r.id == left and r != release), None)
-        return Changed(name, "live", tuple(s.physical for s in steps), moved_from=moved)
+        restored = tuple(s.physical for s in steps)
+        return Changed(name, "live", restored, moved_from=moved, without_instances=empty)
     raise _contended()
+
+
+def _without_instances(
+    known: Known, release: KnownRelease, instance: str | None, project: Project
+) -> tuple[str, ...]:
+    """Return the live releases that no instance is on, nor a channel points to, once ``instance`` is on ``release``."""
+    found: list[str] = []
+    if instance is None:
+        return ()
+    for other in known.releases:
+        declared = other.activated_at is not None and other.retired_at is None
+        if other == release or not declared:
+            continue
+        living = known.living(other, project.config.gc.idle)
+        if {i.name for i in living} <= {instance} and not known.channels_of(other):
+            found.append(other.name)
+    return tuple(found)
 
 
 def retire(
@@ -177,30 +207,32 @@ def retire(
             told = _told(project, database, "retire", name)
             if any(detail.get("instance") == instance for _, detail in told):
                 stay = tuple(i.name for i in known.living(release, policy.idle))
-                return Changed(name, known.state(release, policy.idle), kept_by=stay)
+                state = known.state(release, policy.idle)
+                channels = tuple(known.channels_of(release))
+                return Changed(name, state, kept_by=stay, channels=channels, taken_off=True)
             raise UsageError(
                 f"instance {instance!r} is not on release {name}",
                 hint="see `procver release list` for the instances of each release",
             )
         if release.activated_at is None:
-            raise UsageError(
-                f"release {name} was never activated",
-                hint=f"`procver release discard {quote(name)}` takes it back; an activated one is retired",
-            )
+            hint = f"`procver release discard {quote(name)}` takes it back; an activated one is retired"
+            if known.was_used(release):
+                hint = f"it was run all the same: `procver release activate {quote(name)}` first"
+            raise UsageError(f"release {name} was never activated", hint=hint)
         others = [i.name for i in known.living(release, policy.idle) if i.name != instance]
         # One that is said to have stopped, and was heard from since, is believed.
         beats = (
             here is not None and known.latest.get(here.name) == here and known.heard(here, MOVING)
         )
         kept_by = (*others, *([instance] if beats and instance else []))
-        state = "live" if kept_by or known.channels_of(release) else "retired"
+        channels = tuple(known.channels_of(release))
+        state = "live" if kept_by or channels else "retired"
         about = {
             "project_id": known.project_id,
             "release_id": release.id,
             "instance": instance,
             "beats": beats,
         }
-        channels = known.channels_of(release)
         if channels and instance is None:
             raise ConflictError(
                 f"channel {', '.join(channels)} points to release {name}: apps that follow it run it",
@@ -211,15 +243,17 @@ def retire(
             steps.append(Call("remove_instance", about))
         if release.retired_at is None and not channels and (instance is None or not others):
             steps.append(Call("retire", about))
+        off = instance is not None and not beats
+        done = Changed(name, state, kept_by=kept_by, channels=channels, taken_off=off)
         if not steps:
-            return Changed(name, state, kept_by=kept_by)
+            return done
         steps.append(writing.log(known.project_id, "retire", name, {"instance": instance}))
         try:
             for _ in database.run(known.project_id, known.generation, [Unit(tuple(steps))]):
                 pass
         except StalePlanError:
             continue
-        return Changed(name, state, kept_by=kept_by)
+        return done
     raise _contended()
 
 
@@ -297,9 +331,10 @@ def remove_channel(project: Project, database: Database, name: str) -> str:
 
 
 def discard(project: Project, database: Database, name: str | None) -> Changed:
-    """Take back a release that was a trial here: drop what only it used and free those numbers.
+    """Take back a release that was never used here: drop what only it used and free those numbers.
 
-    One that was taken back already is answered for as it was then.
+    Where the database is for trials, a retired release may be taken back too. One that was taken back already is answered
+    for as it was then.
 
     Args:
         project: whose release.
@@ -308,7 +343,7 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
 
     Raises:
         UsageError: there is no such release.
-        ConflictError: it is live, or something in the database holds on to its versions.
+        ConflictError: it is live, or was, or something in the database holds on to its versions.
     """
     for _ in range(ROUNDS):
         known = known_of(project, database)
@@ -323,9 +358,15 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
                 f"release {name} is live{_where(known, release, project)}",
                 hint=f"`procver release retire {quote(release.name)}` first; a live release is never taken back",
             )
+        if release and known.was_used(release) and not known.trials:
+            raise ConflictError(
+                f"release {release.name} was {_past(release)} here: what it used is not taken back but collected",
+                hint="`procver gc` shows what nothing needs any more, and `procver gc --apply` drops it in time; only a"
+                " database for trials (`trials = true`) lets a retired release be discarded",
+            )
         others = [r for r in known.releases if r != release]
         kept = set(known.closure(known.users(others)))
-        mine = [version for version in known.by_id.values() if version.id not in kept]
+        mine = [known.by_id[v] for v in sorted(_reach(known, release, kept))]
         present = [v for v in mine if v.state != DROPPED]
         order = drop_order(known, [v.id for v in present])
         what = "what no release uses" if name is None else f"release {name}"
@@ -358,6 +399,25 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
         freed = tuple(sorted(version.physical for version in mine))
         return Changed(name or "", "discarded", freed=freed)
     raise _contended()
+
+
+def _past(release: KnownRelease) -> str:
+    if release.activated_at is not None:
+        return f"activated on {release.activated_at:%Y-%m-%d}"
+    return "run by an instance"
+
+
+def _reach(known: Known, release: KnownRelease | None, kept: set[int]) -> set[int]:
+    """Return the ids of versions that only a release uses, with what stands on these; without one, all that are not kept."""
+    if release is None:
+        return known.by_id.keys() - kept
+    found = set(known.closure(v.id for v in known.versions_at(release.number))) - kept
+    stack = list(found)
+    while stack:
+        above = set(known.required_by.get(stack.pop(), ())) - found
+        found |= above
+        stack += above
+    return found
 
 
 def _where(known: Known, release: KnownRelease, project: Project) -> str:

@@ -34,9 +34,12 @@ class Resolver(Mapping[str, str]):
         dialect: ``postgresql`` or ``mssql``.
         default_schema: the schema that a bare name means.
         project: the project that the release belongs to; empty where that is not known.
+        digest: the release's digest; empty where that is not known.
     """
 
-    __slots__ = ("_known", "_objects", "default_schema", "dialect", "project", "release")
+    __slots__ = (
+        "_known", "_objects", "_rows", "default_schema", "dialect", "digest", "project", "release",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Resolver(Mapping[str, str]):
         *,
         default_schema: str = "",
         project: str = "",
+        digest: str = "",
     ) -> None:
         """Make a resolver of rows; most apps want `load` or `from_database`.
 
@@ -55,12 +59,15 @@ class Resolver(Mapping[str, str]):
             objects: kind and physical name by logical name.
             default_schema: the schema that a bare name means; none when empty.
             project: the project that the release belongs to; empty where that is not known.
+            digest: the release's digest; empty where that is not known.
         """
         self.release = release
         self.dialect = dialect
         self.default_schema = default_schema
         self.project = project
+        self.digest = digest
         self._objects = objects
+        self._rows: Mapping[str, Any] = {}
         self._known = _Known(objects, default_schema, ignore_case=dialect == "mssql")
 
     @classmethod
@@ -109,12 +116,9 @@ class Resolver(Mapping[str, str]):
             UsageError: the release is unknown or ambiguous, or the database has no registry.
             DatabaseError: the database refused the query.
         """
-        query = (
-            "SELECT project, dialect, default_schema, name, kind, physical"
-            f" FROM procver.mapping WHERE release {equals(connection)} {mark_of(connection)}"
-        )
-        rows = ask(connection, query, release, "procver.mapping")
-        rows = [row for row in rows if project in (None, row[0])]
+        from procver.recorded import held
+
+        rows = held(connection, mark_of(connection), release, project)
         if not rows:
             where = "here" if project is None else f"of project {project!r} here"
             raise UsageError(f"no release {release!r} {where}", hint="see: procver release list")
@@ -124,10 +128,13 @@ class Resolver(Mapping[str, str]):
                 f"several projects have a release {release!r}: {', '.join(projects)}",
                 hint="say which: Resolver.from_database(connection, release=..., project=...)",
             )
-        objects = {name: (kind, physical) for _, _, _, name, kind, physical in rows}
-        owner, dialect, schema = rows[0][:3]
+        objects = {row[4]: (row[5], row[7]) for row in rows}
+        owner, _, dialect, schema = rows[0][:4]
+        found = "".join(rows[0][9:10])  # a registry that no newer procver upgraded yet has none
         _check(dialect, objects, f"the registry's row of release {release!r}")
-        return cls(release, dialect, objects, default_schema=schema or "", project=owner)
+        return cls(
+            release, dialect, objects, default_schema=schema or "", project=owner, digest=found
+        )
 
     @classmethod
     def _read(cls, document: Any, what: str) -> Self:
@@ -143,18 +150,14 @@ class Resolver(Mapping[str, str]):
             objects = {
                 name: (row["kind"], row["physical"]) for name, row in document["objects"].items()
             }
-            schema, project = (document.get(key, "") for key in ("default_schema", "project"))
-            for value in (document["release"], document["dialect"], schema, project):
+            more = {key: document.get(key, "") for key in ("default_schema", "project", "digest")}
+            for value in (document["release"], document["dialect"], *more.values()):
                 if not isinstance(value, str):
                     raise TypeError(f"{value!r:.60} is not a name")
             _check(document["dialect"], objects, what)
-            return cls(
-                document["release"],
-                document["dialect"],
-                objects,
-                default_schema=schema,
-                project=project,
-            )
+            found = cls(document["release"], document["dialect"], objects, **more)
+            found._rows = document["objects"]
+            return found
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise UsageError(f"{what} is no procver mapping: {why}", hint=_REMAKE) from error
@@ -206,17 +209,25 @@ class Resolver(Mapping[str, str]):
         return Following(connection, channel, project=project, every=every)
 
     def verify(self, connection: Any) -> None:
-        """Check in one query that every version of this release is in the database.
+        """Check that every version of this release is in the database, and that the release is the one published here.
+
+        One query looks for the versions in the catalog. Where this login may read ``procver.mapping``, a second one
+        compares digests; a mapping file without a digest is compared object by object.
 
         Args:
             connection: a DB-API connection; its transaction is left as found.
 
         Raises:
-            FindingsError: some are missing; the message lists them.
+            FindingsError: versions are missing, the release is not known here, or it has other versions here than in
+                the mapping; the message lists them.
             DatabaseError: the database refused the query.
         """
         import json
 
+        from procver.recorded import Claim
+
+        claim = Claim(self.release, self.project, self.digest, self._objects, self._rows)
+        claim.check()
         query = _VERIFY.get(self.dialect)
         if query is None:
             raise UsageError(f"cannot verify a mapping of dialect {self.dialect!r}")
@@ -227,8 +238,11 @@ class Resolver(Mapping[str, str]):
         keys = ("at", "kind", "physical", "schema", "leaf")
         document = json.dumps([dict(zip(keys, row, strict=False)) for row in wanted])
         mark = mark_of(connection, "?" if self.dialect == "mssql" else "%s")
-        rows = _query(connection, query.replace("{}", mark), document)
+        found = _query(connection, query.replace("{}", mark), document)
+        rows = [row for row in found if row[0] is not None]
         if not rows:
+            if found and wanted and (self.digest or self._rows):
+                claim.compare(connection, mark, by_digest=bool(self.digest and found[0][1]))
             return
         missing = [wanted[row[0]][2] for row in sorted(rows)]
         hidden = next((row[1] for row in rows if row[1]), None)
@@ -352,6 +366,12 @@ AND NOT EXISTS (
     WHERE n.nspname OPERATOR(pg_catalog.=) w.schema AND c.relname OPERATOR(pg_catalog.=) w.leaf
     AND w.kind OPERATOR(pg_catalog.=) CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'v' THEN 'view'
                                            WHEN c.relkind OPERATOR(pg_catalog.=) 'm' THEN 'materialized_view' END)
+UNION ALL
+SELECT NULL, (SELECT 'digest' FROM pg_catalog.pg_attribute a
+            WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) 'digest')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE n.nspname OPERATOR(pg_catalog.=) 'procver' AND c.relname OPERATOR(pg_catalog.=) 'mapping'
+AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
 """,
     "mssql": """
 SELECT w.at, CASE WHEN SERVERPROPERTY('Babelfish') = 1 THEN NULL WHEN COALESCE(
@@ -363,8 +383,12 @@ WHERE CASE WHEN w.kind = 'table_type' AND TYPE_ID(w.physical) IS NOT NULL THEN 1
     WHEN w.kind = 'procedure' AND o.type = 'P' THEN 1
     WHEN w.kind = 'view' AND o.type = 'V' THEN 1
     WHEN w.kind = 'function' AND o.type IN ('FN', 'IF', 'TF') THEN 1 ELSE 0 END = 0
+UNION ALL
+SELECT NULL, CASE WHEN COL_LENGTH('procver.mapping', 'digest') IS NOT NULL THEN 'digest' END
+WHERE HAS_PERMS_BY_NAME('procver.mapping', 'OBJECT', 'SELECT') = 1
 """,
 }
+"""Versions that are missing; and a row without a number where the registry's mappings can be read, with whether they have a digest."""
 
 
 def _parts(physical: str) -> tuple[str, str]:

@@ -313,9 +313,9 @@ class Paused:
     def check_name(self, name: str) -> None:
         self._database.check_name(name)
 
-    def enter(self, project: str, default_schema: str) -> None:
+    def enter(self, project: str, default_schema: str, *, trials: bool = False) -> None:
         self._tick()
-        self._database.enter(project, default_schema)
+        self._database.enter(project, default_schema, trials=trials)
 
     def run(
         self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = TRIES

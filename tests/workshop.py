@@ -28,7 +28,7 @@ sources = ["sql"]
 default_schema = "{schema}"
 
 [targets]
-local = {url}
+local = {target}
 
 {more}
 """
@@ -55,11 +55,24 @@ class Workshop:
         self.configure(more=more)
         (root / "sql").mkdir(exist_ok=True)
 
-    def configure(self, name: str | None = None, more: str = "") -> None:
+    def configure(
+        self,
+        name: str | None = None,
+        more: str = "",
+        *,
+        schema: str | None = None,
+        trials: bool = False,
+    ) -> None:
         """Write procver.toml anew."""
-        url = json.dumps(self.url, ensure_ascii=False)
+        target = json.dumps(self.url, ensure_ascii=False)
+        if trials:
+            target = f"{{ url = {target}, trials = true }}"
         text = CONFIG.format(
-            name=name or self.name, dialect=self.dialect, schema=self.schema, url=url, more=more
+            name=name or self.name,
+            dialect=self.dialect,
+            schema=schema or self.schema,
+            target=target,
+            more=more,
         )
         (self.root / "procver.toml").write_text(text, "utf-8")
 

@@ -22,7 +22,7 @@ from procver.cli.output import Output, colour, prepare_streams, show_error, sile
 from procver.dialects import Database, connect
 from procver.errors import ProcverError, UsageError
 from procver.objects import Note
-from procver.project.config import target_url
+from procver.project.config import target_name, target_url
 from procver.project.workspace import Project
 
 _COMMANDS = {
@@ -201,6 +201,11 @@ class Context:
     def project(self) -> Project:
         """The project in or above the current directory, or ``--project``."""
         return Project.at(self.directory)
+
+    @property
+    def target_name(self) -> str | None:
+        """What procver.toml calls the target; None if that is a URL."""
+        return target_name(self.project.config, self.target)
 
     def remarks(
         self, more: Sequence[tuple[str, Note]] = (), *, brief: bool = False

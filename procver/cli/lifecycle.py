@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from shlex import quote
 from typing import Any
 
 import click
@@ -133,18 +134,46 @@ def show(context: Context, name: str) -> None:
     context.output.data(document, lines)
 
 
-def _say(context: Context, done: Changed, **more: Any) -> None:
+def _say(context: Context, done: Changed, *lines: str, **more: Any) -> None:
     document = {"release": done.release, "state": done.state, **more}
-    lines = [f"release {done.release} is {done.state}"]
+    said = [
+        f"release {done.release} is {done.state}",
+        *(f"  {line}" for line in lines),
+        *(f"  restored {physical}" for physical in done.restored),
+        *(f"  freed {physical}" for physical in done.freed),
+    ]
+    context.output.data(document, said)
+
+
+def _without_instances(done: Changed) -> list[str]:
+    """Return a line for each release that is live with nobody on it, with the command that ends that."""
+    return [
+        f"release {name} is still live, and no instance is on it: when nothing runs it any more,"
+        f" `procver release retire {quote(name)}`"
+        for name in done.without_instances
+    ]
+
+
+def _retired(done: Changed, instance: str | None) -> list[str]:
+    """Return what `release retire` did, in words."""
+    lines = []
+    if instance is not None and done.taken_off:
+        lines.append(f"instance {instance} is no longer on it")
+    elif instance is not None:
+        lines.append(f"instance {instance} was heard from on it just now, and is believed")
+    if done.channels:
+        lines.append(f"channel {', '.join(done.channels)} points to it")
     if done.kept_by:
         lines.append(
-            f"  kept live by instance {', '.join(done.kept_by)}, declared or heard from lately"
+            f"kept live by instance {', '.join(done.kept_by)}, declared or heard from lately"
         )
-    if done.moved_from:
-        lines.append(f"  the instance was on release {done.moved_from} before")
-    lines += [f"  restored {physical}" for physical in done.restored]
-    lines += [f"  freed {physical}" for physical in done.freed]
-    context.output.data(document, lines)
+        if instance is None:
+            lines.append("it is retired as soon as no instance is on it; one that has stopped:")
+            lines += [
+                f"  `procver release retire {quote(done.release)} --instance {quote(name)}`"
+                for name in done.kept_by
+            ]
+    return lines
 
 
 @release_command.command()
@@ -157,7 +186,11 @@ def activate(context: Context, name: str, instance: str | None, restore: bool) -
     done = releases.activate(
         context.project, context.connect(), name, instance=instance, restore=restore
     )
-    _say(context, done, instance=instance, restored=list(done.restored), moved_from=done.moved_from)
+    moved = [f"the instance was on release {done.moved_from} before"] if done.moved_from else []
+    _say(
+        context, done, *moved, *_without_instances(done), instance=instance, restored=list(done.restored),
+        moved_from=done.moved_from, without_instances=list(done.without_instances),
+    )  # fmt: skip
 
 
 @release_command.command()
@@ -167,7 +200,10 @@ def activate(context: Context, name: str, instance: str | None, restore: bool) -
 def retire(context: Context, name: str, instance: str | None) -> None:
     """Declare that a release is no longer deployed: gc may collect what only it needs."""
     done = releases.retire(context.project, context.connect(), name, instance=instance)
-    _say(context, done, instance=instance, kept_by=list(done.kept_by))
+    _say(
+        context, done, *_retired(done, instance), instance=instance, kept_by=list(done.kept_by),
+        channels=list(done.channels), taken_off=done.taken_off,
+    )  # fmt: skip
 
 
 @release_command.command()
@@ -197,7 +233,8 @@ def channel(
         lines = [f"channel {channel} points to release {name}"]
         if done.moved_from:
             lines.append(
-                f"  it pointed to release {done.moved_from}, which stays live until it is retired"
+                f"  it pointed to release {done.moved_from}, which stays live until it is retired:"
+                f" `procver release retire {quote(done.moved_from)}`"
             )
         lines += [f"  restored {physical}" for physical in done.restored]
         context.output.data(document, lines)

@@ -11,11 +11,15 @@ from procver import mapping
 from procver.cli.group import Context, command
 from procver.cli.output import emit
 from procver.contract import Contract
-from procver.plan import RESTORED, Plan
+from procver.errors import FindingsError
+from procver.known import Known
+from procver.plan import PIN, RESTORED, RETURNED, UNRELEASED, Plan
 from procver.project.config import Config
 from procver.project.files import is_stdout
 from procver.project.outputs import check_map, write_map, write_output
 from procver.publish import check_release_name, preview, publish
+from procver.recorded import digest
+from procver.releases import find_release, known_of
 
 
 @click.command()
@@ -23,7 +27,8 @@ from procver.publish import check_release_name, preview, publish
 @click.option("-r", "--release", metavar="NAME", help="Plan this release.")
 def plan(context: Context, release: str | None) -> None:
     """Show what publish would do, and why each new version is needed."""
-    found, _ = preview(context.project, context.connect(), release)
+    database = context.connect()
+    found, _ = preview(context.project, database, release, target=context.target_name)
     document = {**found.as_json(), "remarks": context.remarks(found.remarks)}
     context.output.data(document, _plan_lines(found))
 
@@ -39,14 +44,15 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
     """Publish the sources as a release, and write its mapping."""
     project, output = context.project, context.output
     check_map(project.config)
+    target = context.target_name
     if dry_run:
-        found, _ = preview(project, context.connect(), release, locked=locked)
+        found, _ = preview(project, context.connect(), release, locked=locked, target=target)
         document = {**found.as_json(), "remarks": context.remarks(found.remarks)}
         output.data({**document, "seconds": 0.0, "mapping": None}, _plan_lines(found))
         return
     database = context.connect()
     with output.progress(f"publishing {release}") as progress:
-        done = publish(project, database, release, locked=locked, progress=progress)
+        done = publish(project, database, release, locked=locked, progress=progress, target=target)
     remarks = context.remarks(done.plan.remarks, brief=True)
     write_map(project.config, _mapping(project.config, release, done.contract, "json"))
     document = {
@@ -60,9 +66,12 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
 
 
 @click.command("map")
-@command(target=False)
+@command()
 @click.option(
     "-r", "--release", metavar="NAME", required=True, help="The release's name, put into the file."
+)
+@click.option(
+    "--from-database", is_flag=True, help="The release as it was published: needs no sources."
 )
 @click.option(
     "--format",
@@ -73,11 +82,14 @@ def publish_(context: Context, release: str, locked: bool, dry_run: bool) -> Non
     help="For the resolver, or constants for an app in this language.",
 )
 @click.option("-o", "--output", "path", metavar="FILE", help="Write here instead of stdout (-).")
-def map_(context: Context, release: str, form: str, path: str | None) -> None:
-    """Write the mapping of the sources as they are, offline."""
+def map_(context: Context, release: str, from_database: bool, form: str, path: str | None) -> None:
+    """Write the mapping of the sources as they are, offline, or of a published release."""
     project = context.project
     check_release_name(release)
-    text = _mapping(project.config, release, project.contract(), form)
+    if from_database:
+        text = _recorded(project.config, known_of(project, context.connect()), release, form)
+    else:
+        text = _mapping(project.config, release, project.contract(), form)
     if path is None or is_stdout(path):
         emit(text, newline=False)
         return
@@ -90,13 +102,45 @@ def _mapping(config: Config, release: str, contract: Contract, form: str) -> str
         release,
         config.dialect,
         contract.mapped(),
-        default_schema=config.default_schema,
+        default_schema=contract.default_schema,
         project=config.name,
+        digest=contract.content,
+    )
+
+
+def _recorded(config: Config, known: Known, name: str, form: str) -> str:
+    """Return the mapping of a release as the registry holds it.
+
+    Raises:
+        UsageError: there is no such release.
+        FindingsError: the registry lacks versions of it, or has others.
+    """
+    release = find_release(known, name)
+    members = known.members(release)
+    if digest((v.label, v.number, v.fingerprint) for v in members) != release.content:
+        raise FindingsError(
+            f"the versions that the registry holds for release {name} are not those that were published",
+            hint="somebody changed procver.membership or procver.version by hand; see `procver release show`",
+        )
+    mapped = [mapping.Mapped(v.label, v.kind, v.number, v.physical, v.fingerprint) for v in members]
+    return mapping.FORMATS[form](
+        name,
+        config.dialect,
+        mapped,
+        default_schema=release.default_schema,
+        project=config.name,
+        digest=release.content,
     )
 
 
 _COSMETIC = 10
 """How many objects are named of which only comments or layout changed: after a reformatting it is all of them, for ever."""
+
+_MOVES = {
+    PIN: "by its pin",
+    RETURNED: "back to version {}",
+    UNRELEASED: "created before, in no release yet",
+}
 
 _COLOURS = {"new": "green", "changed": "yellow", "dependency": "cyan", RESTORED: "magenta"}
 
@@ -107,6 +151,10 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     for c in plan.create:
         because = f" of {', '.join(c.because)}" if c.because else ""
         yield f"  + {c.physical.ljust(width)}  {reasons[c.reason]}{because}"
+    for m in plan.moved:
+        how = click.style(_MOVES[m.reason].format(m.version.number), fg="magenta")
+        was = m.before.physical if m.before else "no version"
+        yield f"  > {m.version.physical}  {how}; the release before has {was}"
     for name in plan.cosmetic[:_COSMETIC]:
         yield f"  ~ {name}  only comments or layout changed: no new version"
     if len(plan.cosmetic) > _COSMETIC:

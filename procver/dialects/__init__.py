@@ -171,8 +171,14 @@ class Database(Protocol):
             DatabaseError: the server refused, or the connection broke.
         """
 
-    def enter(self, project: str, default_schema: str) -> None:
-        """Make the project known to the registry, if it is not."""
+    def enter(self, project: str, default_schema: str, *, trials: bool = False) -> None:
+        """Make the project known to the registry, if it is not.
+
+        Args:
+            project: its name.
+            default_schema: the schema that a bare name means.
+            trials: whether its retired releases may be discarded from this database.
+        """
 
     def run(
         self, project_id: int, generation: int, units: Iterable[Unit], *, tries: int = PATIENCE

@@ -207,9 +207,9 @@ class MssqlDatabase:
                 return []
             raise self._translated(found, f"the registry's {call.query!r} failed") from None
 
-    def enter(self, project: str, default_schema: str) -> None:
+    def enter(self, project: str, default_schema: str, *, trials: bool = False) -> None:
         """See `Database.enter`."""
-        argument = {"project": project, "default_schema": default_schema}
+        argument = {"project": project, "default_schema": default_schema, "trials": trials}
         try:
             self._ask(self._queries["enter_project"], argument)
         except pyodbc.Error as error:

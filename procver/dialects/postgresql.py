@@ -211,9 +211,9 @@ class PostgresqlDatabase:
         except psycopg.Error as error:
             raise _translated(error, f"the registry's {call.query!r} failed") from None
 
-    def enter(self, project: str, default_schema: str) -> None:
+    def enter(self, project: str, default_schema: str, *, trials: bool = False) -> None:
         """See `Database.enter`."""
-        argument = {"project": project, "default_schema": default_schema}
+        argument = {"project": project, "default_schema": default_schema, "trials": trials}
         try:
             self._answers(
                 "BEGIN ISOLATION LEVEL READ COMMITTED", (Call("enter_project", argument),)

@@ -115,6 +115,7 @@ class Config:
         main: the main branch, which keeps its numbers; for ``main`` the remote's HEAD comes first.
         variables: what templates see.
         targets: database URLs by name, variables not yet expanded; kept out of ``repr``.
+        trials: the targets marked ``trials = true``, each with its line.
         grants: in file order.
         gc: see `GcConfig`.
     """
@@ -136,6 +137,7 @@ class Config:
     main: str = "main"
     variables: Mapping[str, object] = field(default_factory=dict)
     targets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    trials: Mapping[str, int] = field(default_factory=dict)
     grants: tuple[GrantRule, ...] = ()
     gc: GcConfig = GcConfig()
 
@@ -256,6 +258,7 @@ def _read(top: Table, path: Path) -> Config:
         raise project.error(
             "encoding", f"{encoding!r} is unknown", hint='write "utf-8", "cp1252" or the like'
         )
+    targets, trials = _targets(top.table("targets"))
     config = Config(
         root=path.absolute().parent,
         name=name,
@@ -273,7 +276,8 @@ def _read(top: Table, path: Path) -> Config:
         main=project.string("main", "main"),
         placeholders=_placeholders(top.table("placeholders")),
         variables=_variables(top.table("variables")),
-        targets=top.table("targets").all_strings(),
+        targets=targets,
+        trials=trials,
         grants=_grants(top.table("grants"), dialect),
         gc=_gc(top.table("gc")),
     )
@@ -289,6 +293,22 @@ def _sources(project: Table) -> tuple[str, ...]:
         if Path(source).is_absolute():
             raise project.error("sources", f"{source!r} must be relative to {FILE}")
     return sources
+
+
+def _targets(table: Table) -> tuple[Mapping[str, str], Mapping[str, int]]:
+    """Return the URL of each target, and the line of each that is for trials."""
+    urls: dict[str, str] = {}
+    trials: dict[str, int] = {}
+    for name in table:
+        if not table.is_table(name):
+            urls[name] = table.string(name, lines=True)
+            continue
+        target = table.table(name)
+        urls[name] = target.string("url", required=True, lines=True)
+        if target.flag("trials"):
+            trials[name] = table.line(name) or 1
+        target.end()
+    return MappingProxyType(urls), MappingProxyType(trials)
 
 
 def _placeholders(table: Table) -> Mapping[str, str]:
@@ -350,6 +370,14 @@ def _gc(table: Table) -> GcConfig:
     return gc
 
 
+def target_name(config: Config, target: str | None) -> str | None:
+    """Return the name in ``[targets]`` that ``--target`` means; None where it means none of them."""
+    names = config.targets
+    if target is None:
+        target = "local" if "local" in names or len(names) != 1 else next(iter(names))
+    return target if target in names else None
+
+
 def target_url(config: Config, target: str | None, environ: Mapping[str, str]) -> str:
     """Return the database URL that ``--target`` means.
 
@@ -362,6 +390,7 @@ def target_url(config: Config, target: str | None, environ: Mapping[str, str]) -
         ConfigError: no such target, several to choose from, or a variable is not set; neither
             URLs nor values are ever shown.
     """
+    target = target_name(config, target) or target
     targets = config.targets
     known = "known targets: " + ", ".join(targets) if targets else f"add [targets] to {FILE}"
     if target is None:
@@ -369,10 +398,8 @@ def target_url(config: Config, target: str | None, environ: Mapping[str, str]) -
             raise ConfigError(
                 f"no target: {FILE} has none", hint=f"name a URL with --target, or {known}"
             )
-        if len(targets) > 1 and "local" not in targets:
-            raise ConfigError("several targets, none named local", hint=f"add --target; {known}")
-        target = "local" if "local" in targets else next(iter(targets))
-    elif target not in targets:
+        raise ConfigError("several targets, none named local", hint=f"add --target; {known}")
+    if target not in targets:
         if "://" in target or target.startswith("embedded:") or re.search(r"\w\s*=.*;", target):
             return target
         # Only a name is shown: anything else may hold a password.

@@ -103,14 +103,18 @@ class Table:
             )
         return value
 
+    def flag(self, key: str) -> bool:
+        """Return a truth value, false when it is not there."""
+        return bool(self._get(key, bool, "true or false", False))
+
+    def is_table(self, key: str) -> bool:
+        """Return whether ``key`` is given as a table."""
+        return isinstance(self._values.get(key), dict)
+
     def all(self) -> dict[str, Any]:
         """Return everything in the table."""
         self._asked += self._values
         return dict(self._values)
-
-    def all_strings(self) -> dict[str, str]:
-        """Return everything in the table, all of which must be strings."""
-        return {key: self.string(key, lines=True) for key in self._values}
 
     def end(self, allowed: Sequence[str] = (), word: str = "key") -> None:
         """Refuse what nobody asked for.
@@ -169,5 +173,6 @@ _EXAMPLES = {
     "a table": "write [{key}] on a line of its own, and its keys below",
     "a string": 'write {key} = "..." with quotes around the value',
     "a list of strings": 'write {key} = ["..."] with brackets around the values',
+    "true or false": "write {key} = true, without quotes",
     "a whole number": "write {key} = 2, without quotes",
 }

@@ -187,7 +187,7 @@ class Project:
                 f"procver.lock lacks {len(added)} version(s): {names}{' ...' if len(added) > 5 else ''}",
                 hint="run `procver lock` and commit procver.lock",
             )
-        return build(self.contents, prints, lock, self.scanner, self.config.suffix)
+        return self._built(prints, lock)
 
     def keep_lock(self) -> None:
         """Write the lock file, if the sources need versions that it lacks.
@@ -205,7 +205,11 @@ class Project:
             SourceError: a name is too long once suffixed, or objects refer to each other in a cycle through a view.
             ConflictError: two names would collide.
         """
-        build(self.contents, numbered.prints, numbered.lock, self.scanner, self.config.suffix)
+        self._built(numbered.prints, numbered.lock)
+
+    def _built(self, prints: Mapping[Name, str], lock: Lock) -> Contract:
+        suffix, schema = self.config.suffix, self.config.default_schema
+        return build(self.contents, prints, lock, self.scanner, suffix, schema)
 
     def remarks(self) -> list[tuple[str, Note]]:
         """Return what the scanner left undecided, and mentions of versions by number, each with its file."""

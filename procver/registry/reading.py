@@ -65,7 +65,7 @@ def _known(
     memberships: list[Row],
     now: list[Row],
 ) -> Known:
-    project_id, _, _, generation, last_release, *laned = projects[0]
+    project_id, _, _, generation, last_release, trials, *laned = projects[0]
     main, lanes = laned or (generation, None)
     known: dict[tuple[str, int], KnownVersion] = {}
     needs: dict[int, list[tuple[str, int]]] = {}
@@ -100,4 +100,5 @@ def _known(
         requires=requirements,
         main=main,
         lanes={int(lane): count for lane, count in (lanes or {}).items()},
+        trials=trials,
     )

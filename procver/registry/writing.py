@@ -12,6 +12,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
+from procver.contract import Contract
 from procver.dialects import Call, Ddl, Unit
 from procver.fingerprint import seal
 from procver.known import Known, KnownRelease, KnownVersion
@@ -239,7 +240,7 @@ def _told(project_id: int, batch: Sequence[NewVersion], release: str | None) -> 
 def release(
     known: Known,
     plan: Plan,
-    content: str,
+    contract: Contract,
     versions: list[dict[str, Any]],
     spared: Sequence[Call],
 ) -> Unit:
@@ -248,7 +249,7 @@ def release(
     Args:
         known: the registry that ``plan`` was made from.
         plan: what it consists of.
-        content: the digest of that.
+        contract: the same as it was built.
         versions: the physical names to look for.
         spared: the steps that `spare` made for what is needed again.
     """
@@ -256,7 +257,8 @@ def release(
         "project_id": known.project_id,
         "release": plan.release,
         "number": plan.number,
-        "content": content,
+        "content": contract.content,
+        "default_schema": contract.default_schema,
     }
     added = [{"name": label, "number": number} for label, number in plan.added]
     return Unit(
@@ -383,11 +385,12 @@ def discard(
     for version, statements in drops:
         steps += (Ddl(statement, version.id) for statement in statements)
     freed = [version.physical for version, _ in drops]
+    about = {"release_id": gone.id, "trial": known.trials} if gone else {}
     return Unit(
         (
             *steps,
             silence(known, idle),
-            *([Call("discard_release", {"release_id": gone.id})] if gone else []),
+            *([Call("discard_release", about)] if gone else []),
             Call("forget_versions", {"ids": [version.id for version, _ in drops]}),
             log(known.project_id, "discard", gone.name if gone else "", {"versions": freed}),
         )

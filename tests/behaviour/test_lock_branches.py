@@ -37,6 +37,10 @@ def numbers(world: World) -> dict[str, list[int]]:
 def branched(world: World) -> World:
     """A repository whose main and feature branches both took alone 2; main is checked out."""
     world.configure(more=NOW)
+    return branch(world)
+
+
+def branch(world: World) -> World:
     git(world.root, "init", "-q", "-b", "main")
     world.run("lock")
     commit(world, "first")
@@ -105,9 +109,12 @@ def test_a_base_that_cannot_be_read(branched: World) -> None:
     )  # fmt: skip
 
 
-def test_the_trial_on_staging_is_discarded(branched: World) -> None:
+def test_the_trial_on_staging_is_discarded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.configure(more=NOW + '[targets.staging]\nurl = "${STAGING_URL}"\ntrials = true\n')
+    branched = branch(world)
     with branched.elsewhere() as staging:
-        at_staging = ("-t", staging.url)
+        monkeypatch.setenv("STAGING_URL", staging.url)
+        at_staging = ("-t", "staging")
         git(branched.root, "checkout", "-q", "feature")
         branched.run("publish", "-r", "feature-7", *at_staging)
         git(branched.root, "checkout", "-q", "-f", "main")
@@ -233,14 +240,14 @@ def test_what_an_unfinished_publish_left_can_be_freed(first: World) -> None:
     assert first.call("app.alone_2") == [(200,)]
 
 
-def test_a_discard_that_others_hold_on_to(first: World) -> None:
-    first.run("release", "retire", "1")
-    first.sql("CREATE VIEW app.theirs AS SELECT t.id FROM app.things_1 t")
+def test_a_discard_that_others_hold_on_to(world: World) -> None:
+    world.publish("1")
+    world.sql("CREATE VIEW app.theirs AS SELECT t.id FROM app.things_1 t")
     refused(
-        first, "release", "discard", "1", code=4, error="conflict",
+        world, "release", "discard", "1", code=4, error="conflict",
         says=("release 1 cannot be discarded: app.things_1: ", "view app.theirs"), hint=("depends on it",),
     )  # fmt: skip
-    assert len(first.sql("SELECT id FROM app.theirs")) == 3
+    assert len(world.sql("SELECT id FROM app.theirs")) == 3
 
 
 def test_back_to_an_earlier_content(first: World) -> None:

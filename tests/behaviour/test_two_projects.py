@@ -15,7 +15,7 @@ STOCK = "CREATE VIEW depot.stock AS SELECT t.id FROM app.thing t\n"
 @pytest.fixture
 def depot(world: World) -> World:
     """A second project on the same database, with a schema of its own."""
-    world.configure(more=NOW)
+    world.configure(more=NOW, trials=True)
     made = world.another("depot", "depot")
     made.write(stock=STOCK)
     return made

@@ -225,6 +225,7 @@ def test_any_order_of_commands_keeps_every_contract(empty_world: World, seed: in
         walk = Walk(world, seed)
         try:
             walk.publish("r0")
+            world.sql("UPDATE procver.project SET trials = 'true'")
             for _ in range(STEPS):
                 walk.step()
         finally:

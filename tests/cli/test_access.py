@@ -205,9 +205,10 @@ def test_a_published_database_that_may_only_be_read(workshop: Workshop) -> None:
     workshop.publish("1")
     workshop.run("release", "activate", "1")
     workshop.run("release", "retire", "1")
+    workshop.publish("trial")
     read_only(workshop)
     writing = (
-        ("publish", "-r", "2"), ("gc", "--apply"), ("release", "activate", "1"), ("release", "discard", "1"),
+        ("publish", "-r", "2"), ("gc", "--apply"), ("release", "activate", "1"), ("release", "discard", "trial"),
     )  # fmt: skip
     reading = (
         ("plan",), ("gc",), ("release", "list"), ("release", "show", "1"), ("verify",), ("why", "app.things_1"),

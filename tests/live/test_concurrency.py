@@ -295,6 +295,7 @@ def test_a_discard_in_the_middle_of_what_needs_it(
     ripe: Workshop, at: int, verb: str, collected: bool
 ) -> None:
     """Once, what was read before the discard and looked up after it was a fault in procver itself."""
+    ripe.sql("UPDATE procver.project SET trials = true")
     with crew(ripe, 2) as (ann, bob):
         if collected:
             bob.collect()

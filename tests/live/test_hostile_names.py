@@ -154,6 +154,8 @@ def test_through_every_command(
     assert [f["rule"] for f in found] == ["missing"]
     made.run(*pasted(found[0]["message"]))
     made.run("release", "retire", first)
+    assert "gc" in made.json("release", "discard", first, code=4)["error"]["hint"]
+    made.sql("UPDATE procver.project SET trials = true")
     assert set(made.json("release", "discard", first)["freed"]) == set(old)
     for words in (
         ("plan",), ("release", "list"), ("release", "show", second), ("release", "diff", second, second), ("gc",),

@@ -80,6 +80,7 @@ class Release:
     retired: bool = False
     instances: set[str] = field(default_factory=set)
     pods: set[str] = field(default_factory=set)
+    heard: bool = False
 
     @property
     def live(self) -> bool:
@@ -186,7 +187,9 @@ class Shop(RuleBasedStateMachine):
             if there is None or there.content != done.contract.content:
                 assert there is None or not there.activated
                 model[release] = Release(
-                    done.contract.content, {n: (members[n].quoted, answers[n]) for n in answers}
+                    done.contract.content,
+                    {n: (members[n].quoted, answers[n]) for n in answers},
+                    heard=there is not None and there.heard,
                 )
 
         return Deed(f"publish {release}", lambda db: publish(actor.project, db, release), effect)
@@ -229,7 +232,9 @@ class Shop(RuleBasedStateMachine):
     def discarding(self, actor: Actor, release: str) -> Deed:
         def effect(model: Model, _: Any) -> None:
             # Once more is no error: who did not hear the answer asks again.
-            assert model.pop(release, None) or release in self.discarded
+            gone = model.pop(release, None)
+            assert gone or release in self.discarded
+            assert gone is None or not (gone.activated or gone.heard)
             self.discarded.add(release)
 
         return Deed(
@@ -274,7 +279,7 @@ class Shop(RuleBasedStateMachine):
                 return self.restoring(actor, "{}_{}".format(*data.draw(st.sampled_from(chosen))))
         likely = {
             "retire": [n for n, r in self.model.items() if r.live],
-            "discard": [n for n, r in self.model.items() if not r.live],
+            "discard": [n for n, r in self.model.items() if not r.activated and not r.heard],
         }.get(verb)
         names = likely if likely and data.draw(st.integers(0, 4)) else list(self.model)
         name = data.draw(st.sampled_from(sorted(names) or RELEASES))
@@ -337,7 +342,7 @@ class Shop(RuleBasedStateMachine):
         elif verb == "retire":
             assert release is None or not release.activated or rest.split(" ")[1] != "None", error
         elif verb == "discard":
-            assert release is None or release.live or self.attached, error
+            assert release is None or release.activated or release.heard or self.attached, error
         else:
             raise AssertionError(f"{deed.what}: {error}")
 
@@ -357,6 +362,7 @@ class Shop(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(names))
         self.sql(f"SELECT procver.beat('shop', '{name}', '{pod}', {leaving})")
         (self.model[name].pods.discard if leaving else self.model[name].pods.add)(pod)
+        self.model[name].heard = True
         closed = self.sql("SELECT physical FROM procver.version WHERE quarantined_at IS NOT NULL")
         if {physical for (physical,) in closed} & self.needs(
             {p for p, _ in self.model[name].answers.values()}

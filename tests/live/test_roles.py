@@ -31,13 +31,16 @@ def staff(tmp_path: Path, url: str) -> Iterator[Staff]:
 
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[Staff]:
-    """A project with two releases, for what changes nothing."""
+    """A project with two releases and a trial, for what changes nothing."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     made = staffed(tmp_path_factory.mktemp("roles") / "project", server.url(name))
     made.hire()
     made.prepare()
+    made.shop.write(alone=ALONE.replace("42", "44"))
+    made.run("publisher", "publish", "-r", "trial")
+    made.shop.write(alone=OTHER)
     yield made
     made.dismiss()
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
@@ -133,7 +136,7 @@ COMMANDS: list[tuple[str, tuple[str, ...], bool]] = [
     ("collector", ("release", "activate", "1"), False),
     ("collector", ("release", "activate", "2", "-i", "web-1"), False),
     ("collector", ("release", "retire", "2"), False),
-    ("collector", ("release", "discard", "1"), False),
+    ("collector", ("release", "discard", "trial"), False),
     ("app", ("gc",), False),
     ("app", ("gc", "--apply"), False),
     ("app", ("status",), False),

@@ -116,10 +116,15 @@ def test_each_role_does_its_part_and_nothing_else(firm: Firm) -> None:
     firm.run("publisher", "publish", "-r", "2")
     firm.run("publisher", "release", "activate", "2")
     firm.run("publisher", "release", "retire", "1")
+    firm.run("publisher", "publish", "-r", "trial")
     for words in (("gc",), ("status",), ("log",), ("verify",), ("release", "list"), ("plan",)):
         firm.run("collector", *words)
         firm.run("app", *words, code=3)
-    for words in (("publish", "-r", "9"), ("release", "retire", "2"), ("release", "discard", "1")):
+    for words in (
+        ("publish", "-r", "9"),
+        ("release", "retire", "2"),
+        ("release", "discard", "trial"),
+    ):
         assert "procver init --roles" in firm.run("collector", *words, code=3)
         firm.run("app", *words, code=3)
     assert "condemned" in firm.run("collector", "gc", "--apply")

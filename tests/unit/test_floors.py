@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "procver"
 # From the bottom up; within a row, modules may import each other.
 ROWS = [
     ["errors"],
-    ["resolver", "following", "background"],
+    ["resolver", "recorded", "following", "background"],
     ["heartbeat"],
     ["objects"],
     ["scanning"],

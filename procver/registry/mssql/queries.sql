@@ -9,7 +9,7 @@ SELECT MAX(number) FROM procver.upgrade WHERE @a IS NOT NULL
 -- name: project
 -- Holds the row until the read is over: writers of the project wait, so all that is read is of one generation.
 DECLARE @a nvarchar(max) = ?;
-SELECT id, dialect, default_schema, generation, last_release
+SELECT id, dialect, default_schema, generation, last_release, trials
 FROM procver.project WITH (ROWLOCK, HOLDLOCK)
 WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
 
@@ -23,9 +23,11 @@ WHERE project_id = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '
 
 -- name: releases
 DECLARE @a nvarchar(max) = ?;
-SELECT name, id, number, content, published_at, published_by, activated_at, retired_at, heard_until
-FROM procver.release
-WHERE project_id = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
+SELECT r.name, r.id, number, content, published_at, published_by, activated_at, retired_at, heard_until,
+       COALESCE(r.default_schema, p.default_schema) AS default_schema
+FROM procver.release AS r
+JOIN procver.project AS p ON p.id = project_id
+WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
 ORDER BY number
 
 -- name: instances
@@ -386,8 +388,8 @@ WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
 -- name: enter_project
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-INSERT procver.project (name, default_schema)
-SELECT JSON_VALUE(@a, '$.project'), JSON_VALUE(@a, '$.default_schema')
+INSERT procver.project (name, default_schema, trials)
+SELECT JSON_VALUE(@a, '$.project'), JSON_VALUE(@a, '$.default_schema'), CASE JSON_VALUE(@a, '$.trials') WHEN N'true' THEN 1 ELSE 0 END
 WHERE NOT EXISTS (SELECT 1 FROM procver.project p WITH (UPDLOCK, HOLDLOCK)
                   WHERE p.name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
 
@@ -641,11 +643,7 @@ END
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int),
-        @number bigint = CAST(JSON_VALUE(@a, '$.number') AS bigint),
-        @release nvarchar(200) = JSON_VALUE(@a, '$.release');
-DELETE FROM procver.instance WHERE release_id IN (
-    SELECT id FROM procver.release WHERE project_id = @project AND name = @release COLLATE Latin1_General_100_BIN2);
-DELETE FROM procver.release WHERE project_id = @project AND name = @release COLLATE Latin1_General_100_BIN2;
+        @number bigint = CAST(JSON_VALUE(@a, '$.number') AS bigint);
 UPDATE procver.project SET last_release = @number WHERE id = @project;
 UPDATE procver.membership SET until = @number
 WHERE until IS NULL AND version_id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.removed'));
@@ -655,11 +653,18 @@ FROM OPENJSON(@a, '$.added') WITH (name nvarchar(540), number int) AS x
 JOIN procver.version AS v ON project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number
 
 -- name: insert_release
+-- One that is replaced stays the same row: what is known of its life is not lost.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-INSERT procver.release (project_id, name, number, content)
-SELECT CAST(JSON_VALUE(@a, '$.project_id') AS int), JSON_VALUE(@a, '$.release'),
-       CAST(JSON_VALUE(@a, '$.number') AS bigint), JSON_VALUE(@a, '$.content')
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int),
+        @number bigint = CAST(JSON_VALUE(@a, '$.number') AS bigint);
+UPDATE procver.release
+SET number = @number, content = JSON_VALUE(@a, '$.content'), default_schema = JSON_VALUE(@a, '$.default_schema'),
+    published_at = SYSUTCDATETIME(), published_by = ORIGINAL_LOGIN()
+WHERE project_id = @project AND name = JSON_VALUE(@a, '$.release') COLLATE Latin1_General_100_BIN2;
+IF @@ROWCOUNT = 0
+    INSERT procver.release (project_id, name, number, content, default_schema)
+    SELECT @project, JSON_VALUE(@a, '$.release'), @number, JSON_VALUE(@a, '$.content'), JSON_VALUE(@a, '$.default_schema')
 
 -- name: activate
 DECLARE @a nvarchar(max) = ?;
@@ -740,10 +745,15 @@ IF EXISTS (SELECT 1 FROM procver.instance i
     THROW 51001, N'an instance was heard from meanwhile', 1
 
 -- name: discard_release
+-- If it is a trial or was never used; an instance may have come and gone since it was looked at.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-DELETE FROM procver.instance WHERE release_id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint);
-DELETE FROM procver.release WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
+DECLARE @release bigint = CAST(JSON_VALUE(@a, '$.release_id') AS bigint);
+DELETE FROM procver.instance WHERE release_id = @release;
+DELETE FROM procver.release
+WHERE id = @release AND (JSON_VALUE(@a, '$.trial') = N'true' OR (activated_at IS NULL AND heard_until IS NULL));
+IF @@ROWCOUNT = 0
+    THROW 51001, N'the release was used meanwhile', 1
 
 -- name: forget_versions
 -- Only for `release discard`: the numbers become free in this database.

@@ -4,7 +4,8 @@
 SELECT max(number) FROM procver.upgrade WHERE $1::jsonb IS NOT NULL
 
 -- name: project
-SELECT p.id, p.dialect, p.default_schema, p.generation + coalesce(l.generation, 0), p.last_release, p.generation, l.lanes
+SELECT p.id, p.dialect, p.default_schema, p.generation + coalesce(l.generation, 0), p.last_release, p.trials,
+       p.generation, l.lanes
 FROM procver.project p
 LEFT JOIN LATERAL (SELECT sum(l.generation)::bigint AS generation, json_object_agg(l.number, l.generation) AS lanes
                    FROM procver.lane l WHERE l.project_id = p.id) l ON true
@@ -23,7 +24,8 @@ LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
 WHERE p.name = $1::jsonb ->> 'project'
 
 -- name: releases
-SELECT r.name, r.id, r.number, r.content, r.published_at, r.published_by, r.activated_at, r.retired_at, r.heard_until
+SELECT r.name, r.id, r.number, r.content, r.published_at, r.published_by, r.activated_at, r.retired_at, r.heard_until,
+       coalesce(r.default_schema, p.default_schema)
 FROM procver.release r
 JOIN procver.project p ON p.id = r.project_id
 WHERE p.name = $1::jsonb ->> 'project'
@@ -267,8 +269,8 @@ FROM item i
 LEFT JOIN procver.looks((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
 
 -- name: enter_project
-INSERT INTO procver.project (name, default_schema)
-SELECT $1::jsonb ->> 'project', $1::jsonb ->> 'default_schema'
+INSERT INTO procver.project (name, default_schema, trials)
+SELECT $1::jsonb ->> 'project', $1::jsonb ->> 'default_schema', ($1::jsonb ->> 'trials')::boolean
 ON CONFLICT (name) DO NOTHING
 
 -- name: hold
@@ -317,10 +319,7 @@ SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = 
 SELECT procver.require_present($1::jsonb -> 'versions')
 
 -- name: add_release
-WITH gone AS (
-    DELETE FROM procver.release r
-    WHERE r.project_id = ($1::jsonb ->> 'project_id')::int AND r.name = $1::jsonb ->> 'release'
-), project AS (
+WITH project AS (
     UPDATE procver.project SET last_release = ($1::jsonb ->> 'number')::bigint
     WHERE id = ($1::jsonb ->> 'project_id')::int
 ), wanted AS MATERIALIZED (
@@ -337,8 +336,13 @@ WITH gone AS (
 SELECT count(*) FROM wanted
 
 -- name: insert_release
-INSERT INTO procver.release (project_id, name, number, content)
-VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'release', ($1::jsonb ->> 'number')::bigint, $1::jsonb ->> 'content')
+-- One that is replaced stays the same row: what is known of its life is not lost.
+INSERT INTO procver.release (project_id, name, number, content, default_schema)
+VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'release', ($1::jsonb ->> 'number')::bigint, $1::jsonb ->> 'content',
+        $1::jsonb ->> 'default_schema')
+ON CONFLICT (project_id, name) DO UPDATE
+SET number = excluded.number, content = excluded.content, default_schema = excluded.default_schema,
+    published_at = clock_timestamp(), published_by = session_user
 
 -- name: activate
 UPDATE procver.release SET activated_at = coalesce(activated_at, clock_timestamp()), retired_at = NULL
@@ -396,7 +400,7 @@ SELECT procver.require_silence(($1::jsonb ->> 'project_id')::int, make_interval(
                                ARRAY(SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'heard') e))
 
 -- name: discard_release
-DELETE FROM procver.release WHERE id = ($1::jsonb ->> 'release_id')::bigint
+SELECT procver.forget_release(($1::jsonb ->> 'release_id')::bigint, ($1::jsonb ->> 'trial')::boolean)
 
 -- name: forget_versions
 -- Only for `release discard`: the numbers become free in this database.
