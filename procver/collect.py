@@ -11,8 +11,9 @@ from procver.creation import Progress
 from procver.decision import Collection, Drop, Retire, decide
 from procver.dialects import Call, Database, DdlError
 from procver.errors import DatabaseError, StalePlanError
-from procver.evidence import evidence_against, sample
+from procver.evidence import evidence_against, left_alone, sample, strangers
 from procver.known import CONDEMNED, PRESENT, Known
+from procver.marking import damage
 from procver.project.workspace import Project
 from procver.publish import ROUNDS, sparing
 from procver.registry import writing
@@ -52,6 +53,11 @@ def survey(
     candidates = [d.version for d in first.drop]
     candidates += [q.version for q in first.quarantine] + [c.version for c in first.condemn]
     evidence = evidence_against(database, project.config.name, candidates, known.now)
+    others = strangers(database, project.config.name, candidates)
+    damaged = damage(known, policy)
+    if damaged and candidates:
+        refused = {**(refused or {}), **{version.id: damaged[0] for version in candidates}}
+        first = decide(known, policy, {}, before, refused)
     against = evidence.weighed(
         [version.id for version in candidates],
         keep_unknown=project.config.gc.unknown == "keep",
@@ -63,7 +69,11 @@ def survey(
     found = first._replace(
         drop=tuple(drop._replace(evidence=evidence.absent) for drop in first.drop),
         unknown=evidence.unknown,
-        remarks=evidence.remarks,
+        remarks=(
+            *evidence.remarks,
+            *damaged,
+            *(r for v in candidates for r in left_alone(v, others.get(v.id, ()))),
+        ),
         strays=strays,
     )
     return known, found

@@ -42,7 +42,7 @@ class Contract(NamedTuple):
 
     @property
     def content(self) -> str:
-        """The digest of its versions: see `procver.resolver.digest`."""
+        """The digest of its versions: see `procver.recorded.digest`."""
         return digest((m.label, m.number, m.fingerprint) for m in self.members.values())
 
     def mapped(self) -> list[Mapped]:

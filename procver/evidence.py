@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from procver.dialects import Call, Database
+from procver.dialects import Call, Database, Row
 from procver.known import KnownVersion, ago
 from procver.mentions import mentions
 
@@ -114,6 +114,46 @@ def dependents(
         for version_id, names in found.items()
     }
     return against, tuple(unknown)
+
+
+class Stranger(NamedTuple):
+    """An object that carries a version's name and is not its own; or, without a ``kind``, a part that the version lost."""
+
+    kind: str | None
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def strangers(
+    database: Database, project: str, versions: Iterable[KnownVersion]
+) -> dict[int, list[Stranger]]:
+    """Return by id what stands where versions were created, and is not what was created; and what they lost.
+
+    Raises:
+        DatabaseError: the registry or the catalog cannot be read.
+    """
+    ids = [version.id for version in versions]
+    about = {"project": project, "ids": ids}
+    return by_version(database.read(Call("strangers", about))[0]) if ids else {}
+
+
+def by_version(rows: Iterable[Row]) -> dict[int, list[Stranger]]:
+    """Return the rows of the registry's ``strangers`` by version id."""
+    found: dict[int, list[Stranger]] = {}
+    for version_id, kind, name in rows:
+        found.setdefault(version_id, []).append(Stranger(kind, name))
+    return found
+
+
+def left_alone(version: KnownVersion, found: Iterable[Stranger]) -> list[str]:
+    """Return a remark for each object that carries a version's name and stays when that is dropped."""
+    return [
+        f"{stranger} has the name of {version.physical} and is not managed by procver: it stays"
+        for stranger in found
+        if stranger.kind is not None
+    ]
 
 
 def _calls(

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from procver.objects import Kind, Name
+from procver.recorded import digest
 
 PRESENT = "present"
 CONDEMNED = "condemned"
@@ -22,7 +23,8 @@ MOVING = timedelta(minutes=15)
 class KnownVersion(NamedTuple):
     """A version that was published here.
 
-    ``found`` says whether the catalog still has it, ``quarantined_at`` since when only its owner may use it.
+    ``found`` says whether the catalog still has all of it, ``moved`` whether under other OIDs, as after a dump;
+    ``quarantined_at`` since when only its owner may use it.
     """
 
     label: str
@@ -38,6 +40,7 @@ class KnownVersion(NamedTuple):
     condemned_at: datetime | None
     quarantined_at: datetime | None
     found: bool
+    moved: bool = False
 
     @property
     def usable(self) -> bool:
@@ -100,14 +103,18 @@ class Membership(NamedTuple):
     since: int
     until: int | None
 
+    def covers(self, number: int) -> bool:
+        """Return whether the release with this number is one of those."""
+        return self.since <= number and (self.until is None or self.until > number)
+
 
 @dataclass(frozen=True)
 class Known:
     """One consistent read of the registry.
 
     ``generation`` counts what was written so far; ``main`` is its part that was not written in lanes, ``lanes`` what was
-    written in each. ``requires`` maps a version's id to the ids it needs; ``now`` is the server's clock; ``trials``
-    says that retired releases may be discarded here.
+    written in each. ``astray`` holds rows that make another project's version a member. ``requires`` maps a version's
+    id to the ids it needs; ``now`` is the server's clock; ``trials`` says that retired releases may be discarded here.
     """
 
     project_id: int
@@ -123,6 +130,7 @@ class Known:
     main: int = 0
     lanes: Mapping[int, int] = field(default_factory=dict)
     trials: bool = False
+    astray: tuple[Membership, ...] = ()
 
     @cached_property
     def by_id(self) -> dict[int, KnownVersion]:
@@ -161,9 +169,14 @@ class Known:
 
     def versions_at(self, number: int) -> Iterator[KnownVersion]:
         """Yield the versions of the release with this number, in no order."""
-        for version_id, since, until in self.memberships:
-            if since <= number and (until is None or until > number):
-                yield self.by_id[version_id]
+        return (self.by_id[m.version_id] for m in self.memberships if m.covers(number))
+
+    def intact(self, release: KnownRelease) -> bool:
+        """Return whether a release consists of the versions with which it was published."""
+        if any(m.covers(release.number) for m in self.astray):
+            return False
+        members = self.versions_at(release.number)
+        return release.content == digest((v.label, v.number, v.fingerprint) for v in members)
 
     def users(self, releases: Iterable[KnownRelease]) -> dict[int, list[KnownRelease]]:
         """Return, for each version id, which of ``releases`` map to it directly, oldest first."""

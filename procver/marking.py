@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from procver.errors import DatabaseError
 from procver.known import DROPPED, Known, KnownRelease
 
 
@@ -106,6 +107,41 @@ def release_roots(known: Known, policy: Policy) -> dict[str, Root]:
                 f"release {release.name}", f"one of the last {policy.keep_releases} retired"
             )
     return roots
+
+
+def damage(known: Known, policy: Policy) -> list[str]:
+    """Return a message for each release that keeps its versions and no longer consists of those it was published with."""
+    roots = release_roots(known, policy)
+    return [
+        damaged(release.name)
+        for release in known.releases
+        if release.name in roots and not known.intact(release)
+    ]
+
+
+MEND = "bring the rows back from a backup; or publish its sources again, under another release name"
+"""What to do about a release whose rows were changed."""
+
+
+def damaged(release: str) -> str:
+    """Return what to say of a release whose rows were changed."""
+    return (
+        f"release {release} no longer consists of the versions it was published with:"
+        " somebody changed procver.membership or procver.version"
+    )
+
+
+def refuse_damaged(known: Known, release: KnownRelease) -> None:
+    """Refuse to go on with a release that no longer consists of the versions it was published with.
+
+    Raises:
+        DatabaseError: it does not.
+    """
+    if not known.intact(release):
+        raise DatabaseError(
+            damaged(release.name),
+            hint=MEND,
+        )
 
 
 def mark(known: Known, policy: Policy, evidence: Mapping[int, str] | None = None) -> Marks:

@@ -61,16 +61,21 @@ def refuse(
     models = _models(wanted.values())
     kept = [{**owner, "at": at} for at, owner in enumerate(owners) if "kept" in owner]
     others = [{**owner, "at": at} for at, owner in enumerate(owners) if "kept" not in owner]
-    taken, schemas, missing, signed, *unsettable = database.read(
+    known = [step.known.id for step in wanted.values() if step.known is not None]
+    # Without versions of ours there may be no registry.
+    recorded = [Call("parts", {"ids": known})] if known else []
+    recorded += [Call("unsettable_kept", {"owners": kept})] if kept else []
+    taken, schemas, missing, signed, unsettable, *rest = database.read(
         Call("taken", {"names": names}),
         Call("missing_schemas", {"names": schemas_wanted}),
         Call("missing_roles", {"roles": roles}),
         Call("signatures", {"names": [_about(name) for name in models]}),
         Call("unsettable", {"owners": others}),
-        *(
-            [Call("unsettable_kept", {"owners": kept})] if kept else []
-        ),  # else no registry may be there
+        *recorded,
     )
+    # Overloads of a version that lacks others stand in nobody's way.
+    own = {tuple(row[1:]) for row in rest.pop(0)} if known else set()
+    taken = [row for row in taken if (row[0], row[1], row[3]) not in own]
     if schemas:
         schema = _part(project, schemas[0][0])
         raise DatabaseError(
@@ -83,7 +88,7 @@ def refuse(
             f"role {role}, which [grants] in procver.toml names, does not exist on this server{_more(missing)}",
             hint=f"create it with your migration tool: CREATE ROLE {role}; or correct [grants]",
         )
-    for rows in unsettable:
+    for rows in (unsettable, *rest):
         if rows:
             raise _unsettable(owners, rows)
     if taken:
@@ -165,8 +170,8 @@ def _unsigned(project: Project, step: Create, how: str) -> Iterator[tuple[str, N
 
 def _taken(
     database: Database, project: Project, wanted: dict[Name, Create], taken: list[Row]
-) -> ConflictError | DatabaseError:
-    schema, leaf, what = taken[0]
+) -> ConflictError | StalePlanError:
+    schema, leaf, what, _ = taken[0]
     name = Name(schema, leaf)
     article = "an" if re.match(r"[aeio]|u(?!s|n[iy])", what) else "a"
     message = f"{article} {what} called {project.scanner.label(name)} exists already, and "
@@ -179,9 +184,10 @@ def _taken(
         step = wanted[name]
         if (label, number) == (step.label, step.number):
             if step.known is not None and step.known.state != "dropped":
-                return DatabaseError(
-                    f"{message}this login may not see it{_more(taken)}",
-                    hint="grant it rights on what it shall publish; `procver init --roles` writes a script",
+                return ConflictError(
+                    f"{message}it is not the version that procver created{_more(taken)}",
+                    hint="somebody dropped or replaced that one: rename or drop what has its name, then run the same"
+                    " command again",
                 )
             return StalePlanError(
                 f"{message}another command has just published it", hint="run the same command again"

@@ -16,7 +16,7 @@ from procver.plan import Create
 from procver.project.config import Config
 from procver.project.sources import Source
 from procver.project.workspace import Project
-from procver.registry.writing import NewVersion
+from procver.registry.writing import NewVersion, target_of
 
 _logger = logging.getLogger(__name__)
 
@@ -31,9 +31,12 @@ class Prepared:
         stored += [s.previous.id for s in steps if s.previous and not speaks(s.previous)]
         first = [s.member for s in steps if s.member and not s.known and not s.previous]
         names = [{**_target(m.name), "kind": str(m.kind)} for m in first]
-        definitions, namesakes = database.read(
-            Call("definitions", {"ids": stored}), Call("unmanaged_namesakes", {"names": names})
+        definitions, namesakes, parts = database.read(
+            Call("definitions", {"ids": stored}),
+            Call("unmanaged_namesakes", {"names": names}),
+            Call("parts", {"ids": [s.known.id for s in steps if s.known is not None]}),
         )
+        self._partly = {row[0] for row in parts}
         self._definitions = {row[0]: row for row in definitions}
         if not self._definitions.keys() >= set(stored):
             raise StalePlanError("a version was discarded by another procver command")
@@ -54,7 +57,8 @@ class Prepared:
     def _version(self, step: Create) -> NewVersion:
         if step.known is not None:
             row = self._definitions[step.known.id]
-            return _again(step, row[1], row[9], row[10], _kept(row), self._known)
+            again = _again(step, row[1], row[9], row[10], _kept(row), self._known)
+            return again._replace(partly=step.known.id in self._partly)
         return _fresh(step, self._project, self._privileges(step))
 
     def _privileges(self, step: Create) -> dict[str, Any] | None:
@@ -64,7 +68,7 @@ class Prepared:
         found: dict[str, Any] = {}
         if previous is not None and same_sort(previous.kind, member.kind):
             if speaks(previous):
-                found["like"] = {**_target(previous.name), "kind": str(previous.kind)}
+                found["like"] = target_of(previous)
             else:
                 _kept(self._definitions[previous.id])
                 found["version"] = previous.id

@@ -13,6 +13,8 @@ from procver.creation import Progress, check_obstacles, create_checked
 from procver.dialects import Call, Database
 from procver.errors import DatabaseError, StalePlanError, UsageError
 from procver.known import Known
+from procver.marking import MEND, damaged, refuse_damaged
+from procver.namesakes import namesakes
 from procver.objects import Note
 from procver.plan import Plan, plan
 from procver.project.config import FILE
@@ -76,8 +78,12 @@ def preview(
     contract = project.draft(locked=locked)
     known = _known(database, project)
     found = plan(contract, known or _nothing(), release, project.digests)
-    remarks = check_obstacles(database, project, found.create)
-    remarks += _of_trials(project, known, target)
+    remarks = (
+        *namesakes(database, project, contract),
+        *check_obstacles(database, project, found.create),
+        *(_damaged(found, known) if known else ()),
+        *_of_trials(project, known, target),
+    )
     return found._replace(remarks=remarks), contract
 
 
@@ -113,6 +119,7 @@ def publish(
     first: Plan | None = None
     looked = False
     exposed: tuple[tuple[str, Note], ...] = ()
+    others = namesakes(database, project, contract)
     known = _known(database, project)
     if known is None:
         # Nothing of ours is there yet, and what would be refused later must not leave a registry behind.
@@ -126,12 +133,17 @@ def publish(
         database.enter(project.config.name, project.config.default_schema, trials=trials)
     for _ in range(ROUNDS):
         known = known or read(database, project.config.name)
-        assert known is not None  # entered above
+        if known is None:  # it was entered above
+            raise DatabaseError(
+                f"project {project.config.name} was not written to procver.project",
+                hint="a trigger or rule on that table keeps it out: drop it, then run the same command again",
+            )
         found = plan(contract, known, release, project.digests)
+        damage = _damaged(found, known)
         try:
             if first is None or not looked or known.generation:
                 remarks = check_obstacles(database, project, found.create)
-                remarks += _of_trials(project, known, target)
+                remarks = (*remarks, *damage, *_of_trials(project, known, target))
                 first = first or found._replace(remarks=remarks)
             if found.create and not exposed:
                 exposed = tuple(exposure.remarks(database, project))
@@ -140,7 +152,7 @@ def publish(
             first = first or found
             known = None
             continue
-        first = first._replace(remarks=(*first.remarks, *exposed))
+        first = first._replace(remarks=(*first.remarks, *others, *exposed))
         return Published(first, contract, time.monotonic() - started)
     raise DatabaseError(
         f"other commands kept writing to the registry: gave up after {ROUNDS} attempts",
@@ -177,6 +189,23 @@ def _nothing() -> Known:
     return Known(0, 0, 0, datetime.now(UTC), {})
 
 
+def _damaged(found: Plan, known: Known) -> tuple[tuple[str, Note], ...]:
+    """Return a remark for each active release that no longer consists of what it was published with.
+
+    Raises:
+        DatabaseError: the release to be published is one.
+    """
+    remarks: list[tuple[str, Note]] = []
+    for release in known.releases:
+        if release.name == found.release and found.number is None:
+            refuse_damaged(known, release)
+        elif release.activated_at and not release.retired_at and not known.intact(release):
+            remarks.append(
+                ("procver.membership", Note("membership", 0, damaged(release.name), MEND))
+            )
+    return tuple(remarks)
+
+
 def _execute(
     project: Project,
     database: Database,
@@ -195,12 +224,7 @@ def _execute(
         )
     if found.number is not None:
         there = [
-            {
-                "schema": m.physical.schema,
-                "leaf": m.physical.leaf,
-                "physical": m.quoted,
-                "routine": m.kind.is_routine,
-            }
+            {"name": m.label, "number": m.number, "physical": m.quoted}
             for m in contract.members.values()
         ]
         spared = sparing(known, found.spared, found.release)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from procver.creation import create
 from procver.dialects import Call, Database, DdlError, Unit
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError, UsageError
-from procver.evidence import dependents
+from procver.evidence import dependents, left_alone, strangers
 from procver.heartbeat import check_instance
 from procver.known import (
     CONDEMNED,
@@ -21,7 +21,7 @@ from procver.known import (
     KnownRelease,
     KnownVersion,
 )
-from procver.marking import Policy, drop_order
+from procver.marking import Policy, drop_order, refuse_damaged
 from procver.plan import restoration
 from procver.project.workspace import Project
 from procver.publish import ROUNDS, sparing
@@ -43,6 +43,7 @@ class Changed(NamedTuple):
         moved_from: the release that the named instance or channel was on before.
         without_instances: other releases that stay live though no instance is on them, where an instance moved.
         taken_off: whether the named instance is no longer on the release.
+        remarks: objects that were left alone.
     """
 
     release: str
@@ -54,6 +55,7 @@ class Changed(NamedTuple):
     moved_from: str | None = None
     without_instances: tuple[str, ...] = ()
     taken_off: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def known_of(project: Project, database: Database) -> Known:
@@ -114,6 +116,7 @@ def activate(
     for _ in range(ROUNDS):
         known = known_of(project, database)
         release = find_release(known, name)
+        refuse_damaged(known, release)
         members = known.members(release)
         steps = restoration(members, known)
         if steps and not restore:
@@ -149,6 +152,7 @@ def activate(
                 *([Call("place_instance", about)] if instance else []),
                 *([Call("point_channel", about)] if channel else []),
                 *sparing(known, spared, name),
+                *writing.recognise(known),
                 writing.log(known.project_id, "activate", name, {"instance": instance})
                 if channel is None
                 else writing.log(known.project_id, "channel", name, {"channel": channel}),
@@ -377,6 +381,7 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
                     f"{what} cannot be discarded: {known.by_id[version].physical}: {holders[version]}",
                     hint="drop or change what depends on it, then run the same command again",
                 )
+        strange = strangers(database, project.config.name, [known.by_id[v] for v in order])
         statements = drop_statements(database, order)
         drops = [(known.by_id[v], statements.get(v, ())) for v in order]
         drops += [(v, ()) for v in mine if v.state == DROPPED]
@@ -397,7 +402,8 @@ def discard(project: Project, database: Database, name: str | None) -> Changed:
                 hint="drop or change what depends on it, then run the same command again",
             ) from None
         freed = tuple(sorted(version.physical for version in mine))
-        return Changed(name or "", "discarded", freed=freed)
+        left = (r for v in order for r in left_alone(known.by_id[v], strange.get(v, ())))
+        return Changed(name or "", "discarded", freed=freed, remarks=tuple(left))
     raise _contended()
 
 

@@ -212,7 +212,8 @@ class Resolver(Mapping[str, str]):
         """Check that every version of this release is in the database, and that the release is the one published here.
 
         One query looks for the versions in the catalog. Where this login may read ``procver.mapping``, a second one
-        compares digests; a mapping file without a digest is compared object by object.
+        compares digests; a mapping file without a digest is compared object by object. On PostgreSQL a third one
+        checks, where this login may use the registry, that all overloads are there and are those that were published.
 
         Args:
             connection: a DB-API connection; its transaction is left as found.
@@ -240,9 +241,13 @@ class Resolver(Mapping[str, str]):
         mark = mark_of(connection, "?" if self.dialect == "mssql" else "%s")
         found = _query(connection, query.replace("{}", mark), document)
         rows = [row for row in found if row[0] is not None]
+        registry = {row[1] for row in found if row[0] is None}
+        if not rows and "lacking" in registry:
+            rows = _query(connection, _LACKING.replace("{}", mark), document)
         if not rows:
-            if found and wanted and (self.digest or self._rows):
-                claim.compare(connection, mark, by_digest=bool(self.digest and found[0][1]))
+            if registry & {"mapping", "digest"} and wanted and (self.digest or self._rows):
+                by_digest = bool(self.digest) and "digest" in registry
+                claim.compare(connection, mark, by_digest=by_digest)
             return
         missing = [wanted[row[0]][2] for row in sorted(rows)]
         hidden = next((row[1] for row in rows if row[1]), None)
@@ -367,11 +372,18 @@ AND NOT EXISTS (
     AND w.kind OPERATOR(pg_catalog.=) CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'v' THEN 'view'
                                            WHEN c.relkind OPERATOR(pg_catalog.=) 'm' THEN 'materialized_view' END)
 UNION ALL
-SELECT NULL, (SELECT 'digest' FROM pg_catalog.pg_attribute a
-            WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) 'digest')
+SELECT NULL, CASE WHEN EXISTS (
+    SELECT FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) 'digest') THEN 'digest' ELSE 'mapping' END
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 WHERE n.nspname OPERATOR(pg_catalog.=) 'procver' AND c.relname OPERATOR(pg_catalog.=) 'mapping'
 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+UNION ALL
+SELECT NULL, 'lacking' FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n
+    ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+WHERE n.nspname OPERATOR(pg_catalog.=) 'procver' AND p.proname OPERATOR(pg_catalog.=) 'lacking'
+AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
 """,
     "mssql": """
 SELECT w.at, CASE WHEN SERVERPROPERTY('Babelfish') = 1 THEN NULL WHEN COALESCE(
@@ -384,11 +396,14 @@ WHERE CASE WHEN w.kind = 'table_type' AND TYPE_ID(w.physical) IS NOT NULL THEN 1
     WHEN w.kind = 'view' AND o.type = 'V' THEN 1
     WHEN w.kind = 'function' AND o.type IN ('FN', 'IF', 'TF') THEN 1 ELSE 0 END = 0
 UNION ALL
-SELECT NULL, CASE WHEN COL_LENGTH('procver.mapping', 'digest') IS NOT NULL THEN 'digest' END
+SELECT NULL, CASE WHEN COL_LENGTH('procver.mapping', 'digest') IS NULL THEN 'mapping' ELSE 'digest' END
 WHERE HAS_PERMS_BY_NAME('procver.mapping', 'OBJECT', 'SELECT') = 1
 """,
 }
-"""Versions that are missing; and a row without a number where the registry's mappings can be read, with whether they have a digest."""
+"""Versions that are missing; and rows without a number for what this login may use of the registry: its mappings
+(``digest`` where they have one), and its comparison of overloads (``lacking``)."""
+
+_LACKING = "SELECT l.place, NULL FROM procver.lacking({}::pg_catalog.json) AS l ORDER BY 1"
 
 
 def _parts(physical: str) -> tuple[str, str]:

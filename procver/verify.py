@@ -7,9 +7,10 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from procver.dialects import Call, Database
+from procver.evidence import Stranger, by_version
 from procver.instances import discords
 from procver.known import DROPPED, Known, KnownVersion
-from procver.marking import mark
+from procver.marking import MEND, damaged, mark
 from procver.prepared import granted
 from procver.project.workspace import Project
 from procver.publish import ROUNDS
@@ -37,17 +38,26 @@ class Finding(NamedTuple):
 def verify(project: Project, database: Database) -> list[Finding]:
     """Return what differs from what was published, for every version that a release still keeps, and from what was declared.
 
+    A finding counts if a second look confirms it: a version may be dropped while the catalog is read.
+
     Raises:
         UsageError: nothing was published here yet.
         DatabaseError: the registry or catalog cannot be read.
     """
+    first = {(finding.rule, finding.object) for finding in _look(project, database)}
+    return [f for f in _look(project, database) if (f.rule, f.object) in first] if first else []
+
+
+def _look(project: Project, database: Database) -> list[Finding]:
     for _ in range(ROUNDS):
         known = known_of(project, database)
         policy = policy_of(project)
         marks = mark(known, policy)
         kept = [known.by_id[v] for v in sorted(marks.marked)]
-        rows, again = database.read(
-            Call("catalog", {"ids": [version.id for version in kept]}),
+        ids = [version.id for version in kept]
+        rows, others, again = database.read(
+            Call("catalog", {"ids": ids}),
+            Call("strangers", {"project": project.config.name, "ids": ids}),
             Call("project", {"project": project.config.name}),
         )
         if again[0][3] == known.generation:  # else the catalog may be a step ahead of what we know
@@ -56,31 +66,37 @@ def verify(project: Project, database: Database) -> list[Finding]:
     needed = mark(known, policy._replace(keep_releases=0)).marked
     promised = _promised(known, list(marks.roots))
     state = {row[0]: row[1:] for row in rows}
-    findings: list[Finding] = []
+    strange = by_version(others)
+    findings = [
+        Finding("membership", release.name, f"{damaged(release.name)}; {MEND}", (release.name,))
+        for release in known.releases
+        if release.name in marks.roots and not known.intact(release)
+    ]
     for version in sorted(kept):
         releases = promised.get(version.id, ())
+        found = strange.get(version.id, [])
         if not version.usable:
-            collected = version.state == DROPPED
-            if collected and version.id not in needed:
-                continue
-            message = "it is gone: " + (
-                "it was collected" if collected else "somebody dropped it by hand"
-            )
-            hint = f"; `procver restore {quote(version.physical)}` re-creates it"
-            findings.append(Finding("missing", version.physical, message + hint, releases))
+            if version.state != DROPPED or version.id in needed:
+                findings.append(_gone(version, found, releases))
             continue
         if version.id not in state:  # others kept writing, and took it back
             continue
+        findings += (
+            Finding(
+                "overload-added",
+                version.physical,
+                f"{other} has its name and is not managed by procver: calls may reach it; rename or drop it",
+                releases,
+            )
+            for other in found
+            if other.kind is not None
+        )
         before, now, given, given_now = state[version.id]
         if before is not None and now is None:
-            message = (
-                "its definition cannot be read: something else has taken its name, or this login may not see it"
-                " (VIEW DEFINITION)"
-            )
+            message = "its definition cannot be read: this login may not see it (VIEW DEFINITION)"
             findings.append(Finding("unreadable", version.physical, message, releases))
             continue
-        # Another major version of the server may put the same definition into other words.
-        if before != now and str(before).split(":")[0] == str(now).split(":")[0]:
+        if before != now:
             message = (
                 "its definition is not the one that was published; to have that back, drop it and run"
                 f" `procver restore {quote(version.physical)}`"
@@ -92,6 +108,28 @@ def verify(project: Project, database: Database) -> list[Finding]:
         for found in discords(known, project.config.gc.idle)
     )
     return findings
+
+
+def _gone(version: KnownVersion, found: list[Stranger], releases: tuple[str, ...]) -> Finding:
+    """Return the finding for a version of which something, or all, is not there."""
+    again = f"`procver restore {quote(version.physical)}` re-creates it"
+    objects = [other for other in found if other.kind is not None]
+    lost = [other.name for other in found if other.kind is None]
+    if version.state == DROPPED:
+        return Finding(
+            "missing", version.physical, f"it is gone: it was collected; {again}", releases
+        )
+    if not objects:
+        what = f"its overload {', '.join(lost)} is" if any(lost) else "it is"
+        message = f"{what} gone: somebody dropped it by hand; {again}"
+        return Finding("missing", version.physical, message, releases)
+    there = ", ".join(map(str, objects))
+    message = (
+        f"something else has taken its name, which procver did not create: {there}; rename or drop that,"
+        f" then {again}"
+    )
+    alike = any(other.kind == str(version.kind).replace("_", " ") for other in objects)
+    return Finding("altered" if alike else "unreadable", version.physical, message, releases)
 
 
 def _promised(known: Known, roots: list[str]) -> dict[int, tuple[str, ...]]:

@@ -222,7 +222,8 @@ class Context:
                 f"{len(found)} remark(s) on the sources: `procver lock --check` shows them"
             )
         for path, note in (*(() if brief else found), *more):
-            self.warn(f"{path}:{note.line}: {note.message}", note.hint)
+            at = f"{path}:{note.line}" if note.line else path
+            self.warn(f"{at}: {note.message}", note.hint)
         return [
             {
                 "rule": note.rule,

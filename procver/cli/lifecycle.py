@@ -273,6 +273,8 @@ def discard(context: Context, name: str | None, leftovers: bool) -> None:
     if leftovers == (name is not None):
         raise UsageError("name a release, or --leftovers", hint="see `procver release list`")
     done = releases.discard(context.project, context.connect(), name)
+    for remark in done.remarks:
+        context.output.remark(f"{click.style('note:', fg='blue')} {remark}")
     if name is not None:
         _say(context, done, freed=list(done.freed))
         return

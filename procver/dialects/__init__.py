@@ -46,11 +46,13 @@ class Ddl(NamedTuple):
         sql: its text.
         subject: what it is for: an index of the caller's.
         setting: whether it sets something for the statements after it in its unit.
+        missing: whether it is to do nothing where what it creates exists already.
     """
 
     sql: str
     subject: int = -1
     setting: bool = False
+    missing: bool = False
 
 
 class Unit(NamedTuple):

@@ -47,7 +47,7 @@ _COMMITTED = {"versions", "releases", "instances", "channels", "memberships"}
 
 _ABOUT = {
     "definitions": "ids", "drops": "ids", "unmanaged_namesakes": "names", "missing_roles": "roles",
-    "unsettable": "owners",
+    "unsettable": "owners", "parts": "ids", "strangers": "ids",
 }  # fmt: skip
 """Statements that have rows for the items of a list alone, by its key: an empty one is not sent."""
 

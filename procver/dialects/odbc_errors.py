@@ -58,6 +58,7 @@ _CREATE = (
 )
 HINTS = {
     51006: "if somebody changed procver.version by hand, bring that row back from a backup of the database",
+    51008: "drop that trigger, then run the same command again",
     51007: "make this login's user a member of that role: docs/roles.md",
     207: "correct the source, or let your migration tool add the column first",
     208: "create what it names first, with your migration tool",

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from procver import registry
 from procver.dialects import MOMENT, PATIENCE, Call, Database, Ddl, DdlError, Lane, Row, Unit
+from procver.dialects.postgresql_steps import grouped, is_definition, text_of
 from procver.dialects.postgresql_url import ESCAPE, LOGIN_HINTS, unreached, why_unreadable
 from procver.errors import ConfigError, ConflictError, DatabaseError, StalePlanError
 
@@ -60,7 +61,6 @@ _OURS = {"search_path": "pg_catalog, pg_temp", "row_security": "off"}
 PINNED = _set(SETTINGS | _OURS)
 
 # What runs as definitions do: under the project's search_path, as the definitions before it left it.
-_BESIDE_DEFINITIONS = ("defer_checks", "check_bodies")
 _TO_DEFINITIONS = (
     b"SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('procver.search_path'), true),"
     b" pg_catalog.set_config('row_security', 'on', true)"
@@ -71,6 +71,7 @@ _FROM_DEFINITIONS = (
 )
 
 _STALE = "PV001"
+_CONTRADICTORY = "XX000"  # could not open relation with OID, cache lookup failed
 _BUSY = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 _HINTS = {
     **LOGIN_HINTS,
@@ -198,11 +199,15 @@ class PostgresqlDatabase:
         """See `Database.check_name`. The registry holds any text."""
 
     def read(self, *calls: Call) -> list[list[Row]]:
-        """See `Database.read`."""
-        try:
-            return self._answers("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", calls)
-        except psycopg.Error as error:
-            raise _translated(error, "the registry cannot be read") from None
+        """See `Database.read`. While others drop objects the catalog contradicts itself for a moment: it is read again."""
+        for attempt in range(1, PATIENCE + 1):
+            try:
+                return self._answers("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", calls)
+            except psycopg.Error as error:
+                if error.sqlstate != _CONTRADICTORY or attempt == PATIENCE:
+                    raise _translated(error, "the registry cannot be read") from None
+            time.sleep(0.02 * 2**attempt * random.uniform(0.5, 1.5))
+        raise AssertionError("unreachable")
 
     def note(self, call: Call) -> list[Row]:
         """See `Database.note`."""
@@ -336,17 +341,17 @@ class PostgresqlDatabase:
                     send(PINNED)
                     defining = False
                     first_of_all = hold(done + index, unit.patient)
-                    for steps in _grouped(chain((first_of_all,), unit.steps), group):
+                    for steps in grouped(chain((first_of_all,), unit.steps), group):
                         first = steps[0]
-                        if defining is not _is_definition(first):
+                        if defining is not is_definition(first):
                             defining = not defining
                             send(_TO_DEFINITIONS if defining else _FROM_DEFINITIONS)
                         if isinstance(first, Call):
                             send(self._queries[first.query], steps, first.argument)
                         elif len(steps) == 1:
-                            send(first.sql.encode(), steps)
+                            send(text_of(first).encode(), steps)
                         else:
-                            texts = [step.sql for step in steps if isinstance(step, Ddl)]
+                            texts = [text_of(step) for step in steps if isinstance(step, Ddl)]
                             send(self._queries["execute"], steps, texts)
                     send(b"COMMIT")
                     self._connection.pgconn.send_flush_request()  # so that progress is heard of
@@ -437,35 +442,6 @@ def _document(argument: Any) -> str:
     except UnicodeEncodeError:  # a file name that is not UTF-8
         return json.dumps(argument)
     return text
-
-
-def _is_definition(step: Call | Ddl) -> bool:
-    """Return whether a step runs under the project's search_path."""
-    return isinstance(step, Ddl) or step.query in _BESIDE_DEFINITIONS
-
-
-def _grouped(steps: Iterable[Call | Ddl], size: int) -> Iterator[tuple[Call | Ddl, ...]]:
-    """Yield each call alone, and neighbouring DDL together, up to ``size``.
-
-    With a size of 1, a call for several subjects is one for each.
-    """
-    group: list[Call | Ddl] = []
-    for step in steps:
-        if isinstance(step, Ddl):
-            group.append(step)
-            if len(group) < size:
-                continue
-        if group:
-            yield tuple(group)
-            group = []
-        if isinstance(step, Call):
-            if size > 1 or len(step.subjects) < 2:
-                yield (step,)
-                continue
-            for item, subject in zip(step.argument, step.subjects, strict=True):
-                yield (Call(step.query, [item], (subject,)),)
-    if group:
-        yield tuple(group)
 
 
 def open_database(

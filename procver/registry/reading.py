@@ -71,12 +71,12 @@ def _known(
     needs: dict[int, list[tuple[str, int]]] = {}
     for row in versions:
         label, number, version_id, kind, print_, shape, source, schema, leaf, *rest = row
-        physical, state, since, quarantined, requires, found = rest
+        physical, state, since, quarantined, requires, found, *moved = rest
         if kind not in KINDS:
             raise _damaged(physical, "kind")
         known[label, number] = KnownVersion(
             label, number, version_id, KINDS[kind], print_, shape, source, Name(schema, leaf),
-            physical, state, since, quarantined, found,
+            physical, state, since, quarantined, found, *moved,
         )  # fmt: skip
         if requires:
             needs[version_id] = _pairs(requires, physical)
@@ -87,6 +87,8 @@ def _known(
         )
         for version_id, pairs in needs.items()
     }
+    ids = {version.id for version in known.values()}
+    rows = [Membership(*row) for row in memberships]
     return Known(
         project_id=project_id,
         generation=generation,
@@ -96,7 +98,8 @@ def _known(
         releases=tuple(KnownRelease(*row) for row in releases),
         instances=tuple(KnownInstance(*row) for row in instances),
         channels=tuple(KnownChannel(*row) for row in channels),
-        memberships=tuple(Membership(*row) for row in memberships),
+        memberships=tuple(row for row in rows if row.version_id in ids),
+        astray=tuple(row for row in rows if row.version_id not in ids),
         requires=requirements,
         main=main,
         lanes={int(lane): count for lane, count in (lanes or {}).items()},

@@ -32,17 +32,24 @@ LONGEST = 2_000_000_000.0
 _INDEXED = re.compile(r"\bCLUSTERED\s+INDEX\b", re.IGNORECASE)
 
 
-def target_of(version: KnownVersion | NewVersion) -> dict[str, str]:
-    """Return a version's physical name as the registry's functions take it."""
+def target_of(version: KnownVersion | NewVersion) -> dict[str, Any]:
+    """Return a version's physical name as the registry's functions take it.
+
+    With the id of one that was created before, they leave alone what else carries its name.
+    """
     name = version.name
-    return {"schema": name.schema, "leaf": name.leaf, "kind": str(version.kind)}
+    about: dict[str, Any] = {"schema": name.schema, "leaf": name.leaf, "kind": str(version.kind)}
+    if isinstance(version, KnownVersion):
+        about["id"] = version.id
+    return about
 
 
 class NewVersion(NamedTuple):
     """A version ready to be created.
 
     ``definition`` holds each statement with its role (`Statement.role`); ``privileges`` is what the registry's
-    ``carry`` shall do for it, or None; ``awaits`` are those of ``requires`` that come after it: the rest of a cycle.
+    ``carry`` shall do for it, or None; ``awaits`` are those of ``requires`` that come after it: the rest of a cycle;
+    ``partly`` says that some of its overloads exist, and only the others are created.
     """
 
     label: str
@@ -59,9 +66,10 @@ class NewVersion(NamedTuple):
     privileges: dict[str, Any] | None = None
     deferred: bool = False
     awaits: tuple[tuple[str, int], ...] = ()
+    partly: bool = False
 
     @property
-    def target(self) -> dict[str, str]:
+    def target(self) -> dict[str, Any]:
         """Its physical name as the registry's functions take it."""
         return target_of(self)
 
@@ -176,7 +184,7 @@ def _batch(
 ) -> Iterator[Call | Ddl]:
     batch: list[NewVersion] = []
     later: list[Ddl] = []
-    unchecked: list[dict[str, str]] = []
+    unchecked: list[dict[str, Any]] = []
     checked_for: list[int] = []
     awaited: set[tuple[str, int]] = set()
     size = 0
@@ -193,7 +201,7 @@ def _batch(
         for index, (text, role) in enumerate(version.definition):
             size += len(text)
             subjects.append(Subject(version, index, unit))
-            step = Ddl(text, len(subjects) - 1, role == SETTING)
+            step = Ddl(text, len(subjects) - 1, role == SETTING, missing=version.partly)
             if role == AFTER:
                 later.append(step)
             else:
@@ -263,7 +271,8 @@ def release(
     added = [{"name": label, "number": number} for label, number in plan.added]
     return Unit(
         (
-            Call("require_present", {"versions": versions}),
+            Call("require_present", {"project_id": known.project_id, "versions": versions}),
+            *recognise(known),
             *([silence(known, timedelta.max)] if plan.replaces else []),
             Call("add_release", {**about, "added": added, "removed": plan.removed}),
             Call("insert_release", about),
@@ -278,6 +287,12 @@ def release(
     )
 
 
+def recognise(known: Known) -> list[Call]:
+    """Return the step that keeps under which OIDs versions were found that a dump brought here; none without such."""
+    moved = [version.id for version in known.by_id.values() if version.moved]
+    return [Call("recognise", {"ids": moved})] if moved else []
+
+
 def spare(versions: Sequence[KnownVersion]) -> list[Call]:
     """Return the steps that take versions out of the condemned; those in quarantine get back what was taken."""
     if not versions:
@@ -285,7 +300,7 @@ def spare(versions: Sequence[KnownVersion]) -> list[Call]:
     given = [
         {"target": target_of(version), "version": version.id, "wholly": True}
         for version in versions
-        if version.quarantined_at is not None
+        if version.quarantined_at is not None and version.found
     ]
     steps = [Call("spare", {"ids": [version.id for version in versions]})]
     return [*steps, Call("carry", given)] if given else steps
@@ -310,7 +325,7 @@ def spared_for(project_id: int, versions: Sequence[KnownVersion], release: str) 
 
 def keep_privileges(versions: Sequence[KnownVersion]) -> Unit:
     """Return the unit that keeps what is granted on versions that are about to be dropped, and how they are signed."""
-    ids = {"ids": [version.id for version in versions]}
+    ids = {"ids": [version.id for version in versions if version.found]}
     return Unit((Call("keep_privileges", ids), Call("keep_signatures", ids)))
 
 
@@ -352,9 +367,10 @@ def quarantine(project_id: int, versions: Sequence[KnownVersion]) -> Unit:
             "closed": True,
         }
         for v in versions
+        if v.found
     ]
     unit = _each("quarantine", project_id, versions, {"ids": [v.id for v in versions]})
-    return Unit((*unit.steps, Call("carry", closed)))
+    return Unit((*unit.steps, *([Call("carry", closed)] if closed else [])))
 
 
 def _each(

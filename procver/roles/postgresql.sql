@@ -92,7 +92,7 @@ BEGIN
 
     -- The app reads its mapping and says that it is alive. What it may call, [grants] in procver.toml or the sources say.
     GRANT SELECT ON procver.mapping, procver.channel_release TO <app>;
-    GRANT EXECUTE ON FUNCTION procver.beat TO <app>;
+    GRANT EXECUTE ON FUNCTION procver.beat, procver.lacking TO <app>;
 
     -- Members of the app's role alone report for the project's instances. To write this into a table of the publisher's must run nothing that
     -- the publisher made: no trigger, rule, check or index expression, and no type of its own.

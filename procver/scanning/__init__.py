@@ -80,6 +80,9 @@ class Scanner(Protocol):
     def quote(self, name: Name) -> str:
         """Return ``name`` for use in SQL text, quoted where needed."""
 
+    def overloads(self, text: str) -> list[tuple[str, ...]]:
+        """Return the types of the input arguments of each routine in ``text``; nothing without overloads."""
+
     def too_long(self, leaf: str) -> str | None:
         """Return why ``leaf`` cannot be an identifier of this dialect, or None."""
 

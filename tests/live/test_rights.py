@@ -399,7 +399,7 @@ def test_the_script_runs_nothing_that_the_publisher_owns(staff: Staff) -> None:
     shop = staff.shop
     staff.run("publisher", "publish", "-r", "1")
     evil = f"CREATE OR REPLACE FUNCTION procver.{{}} LANGUAGE plpgsql AS $$BEGIN {EVIL} END$$"
-    for name in ("parts(work jsonb) RETURNS TABLE (schema text, leaf text, kind text, objid oid, part text, owner oid, acl aclitem[], digest text)",
+    for name in ("parts(work jsonb) RETURNS TABLE (schema text, leaf text, kind text, objid oid, part text, owner oid, acl aclitem[], digest text, id bigint, sort \"char\", types oidvector, signature bigint, local bigint)",
                  "acl_json(acl aclitem[]) RETURNS jsonb", "spring() RETURNS trigger"):  # fmt: skip
         as_role(staff, "publisher", evil.format(name))
     shop.sql(staff.script())

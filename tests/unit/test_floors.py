@@ -32,6 +32,8 @@ ROWS = [
     ["registry"],
     ["exposure"],
     ["obstacles"],
+    ["exposure"],
+    ["namesakes"],
     ["prepared"],
     ["owners"],
     ["lanes"],

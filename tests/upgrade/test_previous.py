@@ -20,11 +20,13 @@ FOLLOW = "globals().update(procs=Resolver.follow(opened, 'stable', project='shop
 
 
 def columns(world: World) -> dict[str, str]:
-    """Return the columns of every table of the registry."""
+    """Return the columns of every table of the registry, but for those that the upgrade computes anew."""
     tables = [*TABLES, *(["lane"] if isinstance(world, PostgresqlWorld) else [])]
     query = "SELECT column_name FROM information_schema.columns WHERE table_schema = 'procver' AND table_name = ?"
     quote = '"{}"' if isinstance(world, PostgresqlWorld) else "[{}]"
-    return {t: ", ".join(quote.format(name) for (name,) in world.sql(query, t)) for t in tables}
+    found = {table: {name for (name,) in world.sql(query, table)} for table in tables}
+    found["version"].discard("digest")
+    return {table: ", ".join(map(quote.format, sorted(names))) for table, names in found.items()}
 
 
 def rows(world: World, tables: dict[str, str]) -> dict[str, set[tuple[str, ...]]]:

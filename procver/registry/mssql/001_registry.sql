@@ -375,8 +375,8 @@ JOIN sys.babelfish_namespace_ext AS e ON e.nspname = n.nspname
 JOIN sys.babelfish_view_def AS d ON d.dbid = e.dbid AND schema_name = orig_name AND object_name = relname
 WHERE relkind = 'v'
 UNION ALL
-SELECT HASHBYTES('SHA2_256', (SELECT STRING_AGG(CONCAT(attname, ' ', format_type(atttypid, atttypmod), ' ', attcollation, attnotnull, attidentity,
-                                                       attgenerated), ',') WITHIN GROUP (ORDER BY attnum)
+SELECT HASHBYTES('SHA2_256', (SELECT STRING_AGG(CONCAT(CAST(attname AS nvarchar(128)), ' ', format_type(atttypid, atttypmod), ' ', CAST(attcollation AS bigint),
+                                                       CASE CAST(attnotnull AS int) WHEN 1 THEN 't' ELSE 'f' END, CAST(attidentity AS nvarchar(1)), CAST(attgenerated AS nvarchar(1))), ',') WITHIN GROUP (ORDER BY attnum)
                               FROM pg_catalog.pg_attribute WHERE attrelid = typrelid AND attnum > 0)), 6, oid
 FROM pg_catalog.pg_type WHERE typrelid <> 0;
 GO

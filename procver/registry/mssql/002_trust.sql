@@ -56,7 +56,10 @@ BEGIN
     IF @action NOT IN (N'condemn', N'quarantine', N'spare', N'drop', N'retire')
        AND COALESCE(HAS_PERMS_BY_NAME(N'procver.event', N'OBJECT', N'INSERT'), 0) = 0
         THROW 51006, N'permission denied to log this action', 1;
+    DECLARE @last bigint = COALESCE((SELECT MAX(id) FROM procver.event WHERE project_id = @project), 0), @count bigint;
     INSERT procver.event (project_id, action, subject, detail) VALUES (@project, @action, @subject, @detail);
+    SET @count = (SELECT COUNT(*) FROM procver.event WHERE project_id = @project AND id > @last);
+    EXEC procver.require_rows N'event', 1, @count;
 END;
 GO
 CREATE PROCEDURE procver.condemn @ids nvarchar(max) AS
@@ -198,6 +201,51 @@ GO
 
 -- == ownership: which objects of the catalog are versions of ours
 
+-- What procver created has this id in the catalog: of an object, or of a type. What carries a version's name is its own if the id is this
+-- one, or if the digest is that of its creation, as in a database that was brought elsewhere. All else was made by hand.
+ALTER TABLE procver.version ADD catalog_id int NULL;
+GO
+DROP VIEW procver.presence;
+GO
+-- Which id has what carries a version's name now.
+CREATE VIEW procver.presence AS
+SELECT CASE kind WHEN 'table_type' THEN TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf)))
+                 ELSE OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) END AS found_id, catalog_id, id AS version_id
+FROM procver.version;
+GO
+-- Versions that were there before: what has the digest that was stored at its creation. All others are obstacles: docs/operations.md says
+-- what to do.
+DECLARE @work nvarchar(max) = (SELECT [schema], leaf, kind FROM procver.version WHERE state <> 'dropped' FOR JSON PATH);
+UPDATE v SET catalog_id = found_id
+FROM procver.version AS v
+JOIN procver.presence ON version_id = v.id
+JOIN procver.looks(@work) AS q ON q.[schema] = v.[schema] AND q.leaf = v.leaf AND q.kind = v.kind
+WHERE v.state <> 'dropped' AND (v.digest IS NULL OR q.digest = v.digest);
+GO
+-- The versions of a project that the catalog has, and under which ids; "moved" are those that only their digests tell.
+CREATE FUNCTION procver.own(@project int) RETURNS TABLE AS RETURN
+SELECT 0 AS moved, v.id, found_id
+FROM procver.version AS v
+JOIN procver.presence AS p ON version_id = v.id
+WHERE project_id = @project AND state <> 'dropped' AND found_id = p.catalog_id
+UNION ALL
+SELECT 1, v.id, found_id
+FROM procver.version AS v
+JOIN procver.presence AS p ON version_id = v.id
+CROSS APPLY procver.looks(CONCAT('[{"schema":"', STRING_ESCAPE([schema], 'json'), '","leaf":"', STRING_ESCAPE(leaf, 'json'), '","kind":"', kind, '"}]')) AS q
+WHERE project_id = @project AND state <> 'dropped' AND found_id <> p.catalog_id AND q.digest = v.digest;
+GO
+-- A trigger may keep rows from being written without an error.
+CREATE PROCEDURE procver.require_rows @table nvarchar(128), @expected bigint, @count bigint AS
+BEGIN
+    IF @count <> @expected
+    BEGIN
+        DECLARE @said nvarchar(2000) = CONCAT(@count, N' of ', @expected, N' row(s) were written to procver.', @table,
+                                              N': a trigger on it keeps them out');
+        THROW 51008, @said, 1;
+    END;
+END;
+GO
 
 -- == releases: what a mapping and a membership are checked against
 

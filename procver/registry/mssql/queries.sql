@@ -15,11 +15,13 @@ WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2
 
 -- name: versions
 DECLARE @a nvarchar(max) = ?;
-SELECT name, number, id, kind, fingerprint, shape, source_digest, [schema], leaf, physical, state, condemned_at, quarantined_at,
-       requires AS requires_json, there
-FROM procver.version
-JOIN procver.presence ON version_id = id
-WHERE project_id = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2)
+SET NOCOUNT ON;
+DECLARE @project int = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2);
+SELECT name, number, v.id, kind, fingerprint, shape, source_digest, [schema], leaf, physical, state, condemned_at, quarantined_at,
+       requires AS requires_json, CAST(COALESCE(o.id, 0) AS bit) AS there, CAST(COALESCE(moved, 0) AS bit) AS moved
+FROM procver.version AS v
+LEFT JOIN procver.own(@project) AS o ON o.id = v.id
+WHERE project_id = @project
 
 -- name: releases
 DECLARE @a nvarchar(max) = ?;
@@ -57,14 +59,53 @@ SELECT CAST(SYSUTCDATETIME() AS datetime2(6)) WHERE @a IS NOT NULL
 -- name: taken
 -- Which of the physical names exist in the catalog. Needs no registry: publish asks before it makes one.
 DECLARE @a nvarchar(max) = ?;
-SELECT [schema], leaf, LOWER(REPLACE(type_desc, '_', ' '))
+SELECT [schema], leaf, LOWER(REPLACE(type_desc, '_', ' ')), ''
 FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128))
 JOIN sys.objects ON object_id = OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf)))
 UNION ALL
-SELECT [schema], leaf, 'type'
+SELECT [schema], leaf, 'type', ''
 FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128), routine bit)
 WHERE routine = 0 AND TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NOT NULL
       AND OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NULL
+
+-- name: parts
+-- Which versions the catalog has; the last column is for dialects with overloads.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = (SELECT MIN(project_id) FROM procver.version WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
+SELECT v.id, [schema], leaf, ''
+FROM procver.version AS v
+JOIN procver.own(@project) AS o ON o.id = v.id
+WHERE v.id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
+
+-- name: strangers
+-- What carries the name of a version and is not its own, as kind and name.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2);
+SELECT v.id, CASE RTRIM(x.type) WHEN 'P' THEN 'procedure' WHEN 'V' THEN 'view' WHEN 'FN' THEN 'function' WHEN 'IF' THEN 'function'
+                                WHEN 'TF' THEN 'function' WHEN 'U' THEN 'table' ELSE LOWER(REPLACE(x.type_desc, '_', ' ')) END, physical
+FROM procver.version AS v
+JOIN procver.presence ON version_id = v.id
+JOIN sys.objects AS x ON x.object_id = found_id
+WHERE state <> 'dropped' AND kind <> 'table_type' AND v.id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
+  AND v.id NOT IN (SELECT o.id FROM procver.own(@project) AS o)
+UNION ALL
+SELECT v.id, 'table type', physical
+FROM procver.version AS v
+JOIN procver.presence ON version_id = v.id
+WHERE state <> 'dropped' AND kind = 'table_type' AND found_id IS NOT NULL AND v.id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
+  AND v.id NOT IN (SELECT o.id FROM procver.own(@project) AS o)
+
+-- name: recognise
+-- Versions that were found by their digests are found by their ids from now on.
+DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = (SELECT MIN(project_id) FROM procver.version WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
+UPDATE v SET catalog_id = o.found_id
+FROM procver.version AS v
+JOIN procver.own(@project) AS o ON o.id = v.id
+WHERE moved = 1 AND v.id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
 
 -- name: owners
 -- Which project published what has these physical names, and as what.
@@ -73,6 +114,9 @@ SELECT DISTINCT p.name, v.name, v.number
 FROM OPENJSON(@a, '$.names') WITH ([schema] nvarchar(128), leaf nvarchar(128)) x
 JOIN procver.version v ON v.[schema] = x.[schema] AND v.leaf = x.leaf AND v.state <> 'dropped'
 JOIN procver.project p ON p.id = v.project_id
+
+-- name: overloads
+-- T-SQL knows none.
 
 -- name: missing_schemas
 DECLARE @a nvarchar(max) = ?;
@@ -140,12 +184,15 @@ WHERE v.id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
 
 -- name: drops
 -- How to drop each version that the catalog still has. The INSTEAD OF triggers that its source made come before a view:
--- SQL Server would drop them with it, Babelfish refuses to drop the view.
+-- SQL Server would drop them with it, Babelfish refuses to drop the view. What has a version's name and is not its own stays.
 DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = (SELECT MIN(project_id) FROM procver.version WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
 SELECT q.id, q.sql FROM (
 SELECT v.id, 1 AS place, N'DROP TRIGGER ' + QUOTENAME(v.[schema]) + N'.' + QUOTENAME(o.name) AS sql
-FROM procver.version v
-JOIN sys.objects o ON o.parent_object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) AND RTRIM(o.type) = 'TR'
+FROM procver.own(@project) w
+JOIN procver.version v ON v.id = w.id
+JOIN sys.objects o ON o.parent_object_id = w.found_id AND RTRIM(o.type) = 'TR'
 WHERE v.kind = 'view' AND CHARINDEX(LOWER(o.name) COLLATE Latin1_General_100_BIN2, LOWER(v.definition)) > 0
   AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
 UNION ALL
@@ -153,13 +200,9 @@ SELECT v.id, 2,
        N'DROP ' + CASE v.kind WHEN 'procedure' THEN N'PROCEDURE ' WHEN 'view' THEN N'VIEW '
                               WHEN 'function' THEN N'FUNCTION ' ELSE N'TYPE ' END
        + QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)
-FROM procver.version v
-LEFT JOIN sys.objects o ON o.object_id = OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
-                       AND v.kind = CASE RTRIM(o.type) WHEN 'P' THEN 'procedure' WHEN 'V' THEN 'view' WHEN 'FN' THEN 'function'
-                                                WHEN 'IF' THEN 'function' WHEN 'TF' THEN 'function' ELSE '' END
+FROM procver.own(@project) w
+JOIN procver.version v ON v.id = w.id
 WHERE v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e)
-  AND (o.object_id IS NOT NULL
-       OR (v.kind = 'table_type' AND TYPE_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL))
 ) q
 ORDER BY q.id, q.place
 
@@ -168,22 +211,16 @@ ORDER BY q.id, q.place
 -- what could not be known.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
+DECLARE @project int = (SELECT MIN(project_id) FROM procver.version WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
 DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY);
-INSERT @managed SELECT DISTINCT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
-FROM procver.version v
-WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
-  AND v.project_id IN (SELECT m.project_id FROM procver.version m
-                       WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))
-  AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL;
 DECLARE @target TABLE (id bigint NOT NULL PRIMARY KEY, class tinyint NOT NULL, major_id int NOT NULL,
                        [schema] nvarchar(128) NOT NULL, leaf nvarchar(128) NOT NULL, made nvarchar(max) NULL);
 INSERT @target
-SELECT v.id, CASE v.kind WHEN 'table_type' THEN 6 ELSE 1 END, q.id, v.[schema], v.leaf,
+SELECT v.id, CASE v.kind WHEN 'table_type' THEN 6 ELSE 1 END, w.found_id, v.[schema], v.leaf,
        CASE v.kind WHEN 'view' THEN LOWER(v.definition) END
-FROM procver.version v
-CROSS APPLY (SELECT CASE v.kind WHEN 'table_type' THEN TYPE_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf))
-                         ELSE OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) END AS id) q
-WHERE q.id IS NOT NULL AND v.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e);
+FROM procver.own(@project) w JOIN procver.version v ON v.id = w.id;
+INSERT @managed SELECT t.major_id FROM @target t WHERE t.class = 1;
+DELETE FROM @target WHERE id NOT IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e);
 -- To read this view takes a grant of its own (manual, "sys.sql_expression_dependencies").
 DECLARE @blind bit = CASE HAS_PERMS_BY_NAME(N'sys.sql_expression_dependencies', N'OBJECT', N'SELECT') WHEN 0 THEN 1 ELSE 0 END;
 DECLARE @user TABLE (id bigint NOT NULL, object_id int NOT NULL);
@@ -233,23 +270,20 @@ WHERE @blind = 1
 
 -- name: texts
 -- What has a text and is neither a version of the same projects nor a trigger that the source of one made on it: dynamic SQL is
--- in there. A trigger of the database is no object.
+-- in there. A trigger of the database is no object. What has taken a version's name does not mention that version by its own name.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
+DECLARE @project int = (SELECT MIN(project_id) FROM procver.version WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
 DECLARE @managed TABLE (object_id int NOT NULL PRIMARY KEY, id bigint NOT NULL);
-INSERT @managed
-SELECT OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)), MAX(v.id)
-FROM procver.version v
-WHERE v.state <> 'dropped' AND v.kind <> 'table_type'
-  AND v.project_id IN (SELECT m.project_id FROM procver.version m
-                       WHERE m.id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e))
-  AND OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf)) IS NOT NULL
-GROUP BY OBJECT_ID(QUOTENAME(v.[schema]) + N'.' + QUOTENAME(v.leaf));
+INSERT @managed SELECT w.found_id, w.id
+FROM procver.own(@project) w JOIN procver.version v ON v.id = w.id WHERE v.kind <> 'table_type';
 SELECT LOWER(REPLACE(o.type_desc, N'_', N' ')) COLLATE DATABASE_DEFAULT + N' '
        + COALESCE(SCHEMA_NAME(o.schema_id) COLLATE DATABASE_DEFAULT + N'.', N'') + o.name COLLATE DATABASE_DEFAULT
-       + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N''), m.definition
+       + COALESCE(N' on ' + OBJECT_NAME(NULLIF(o.parent_object_id, 0)) COLLATE DATABASE_DEFAULT, N''), CASE WHEN s.leaf IS NULL THEN m.definition ELSE REPLACE(m.definition, s.leaf, N'') END
 FROM sys.sql_modules m
 JOIN sys.objects o ON o.object_id = m.object_id
+LEFT JOIN (SELECT w.found_id, v.leaf FROM procver.version v JOIN procver.presence w ON w.version_id = v.id
+           WHERE v.project_id = @project AND v.state <> 'dropped' AND v.kind <> 'table_type') s ON s.found_id = m.object_id
 WHERE m.definition IS NOT NULL AND m.object_id NOT IN (SELECT object_id FROM @managed)
   AND COALESCE(SCHEMA_NAME(o.schema_id), N'') <> N'procver' AND o.is_ms_shipped = 0
   AND NOT EXISTS (SELECT 1 FROM @managed g JOIN procver.version v ON v.id = g.id
@@ -375,9 +409,12 @@ WHERE pg_catalog.current_setting('track_functions') = N'none' AND NOT EXISTS (SE
 -- name: catalog
 -- What the catalog holds of versions now, beside what it held right after their creation.
 DECLARE @a nvarchar(max) = ?;
+SET NOCOUNT ON;
+DECLARE @project int = (SELECT MIN(project_id) FROM procver.version WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
 DECLARE @work nvarchar(max) = (
-    SELECT [schema], leaf, kind FROM procver.version
-    WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')) FOR JSON PATH);
+    SELECT [schema], leaf, kind FROM procver.version AS v
+    JOIN procver.own(@project) AS o ON o.id = v.id
+    WHERE v.id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')) FOR JSON PATH);
 SELECT id, v.digest, q.digest AS digest_now,
        CASE WHEN v.privileges_seal = procver.seal_of(v.project_id, v.number, v.name, v.privileges) THEN v.privileges END AS privileges_json,
        q.privileges AS now_json
@@ -611,28 +648,39 @@ BEGIN
     THROW 51003, @lost, 1;
 END;
 UPDATE v SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = f.digest, privileges = f.privileges,
-       privileges_seal = procver.seal_of(v.project_id, v.number, v.name, f.privileges)
+       privileges_seal = procver.seal_of(v.project_id, v.number, v.name, f.privileges),
+       catalog_id = CASE i.kind WHEN 'table_type' THEN TYPE_ID(CONCAT(QUOTENAME(i.[schema]), '.', QUOTENAME(i.leaf)))
+                                 ELSE OBJECT_ID(CONCAT(QUOTENAME(i.[schema]), '.', QUOTENAME(i.leaf))) END
 FROM procver.version AS v
 JOIN @item AS i ON i.project_id = v.project_id AND i.name = v.name AND i.number = v.number
 JOIN @found AS f ON in_schema = i.[schema] AND called = i.leaf AND sort = i.kind;
 INSERT procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, [schema], leaf,
-                        physical, definition, seal, requires, state, digest, privileges, privileges_seal)
+                        physical, definition, seal, requires, state, digest, privileges, privileges_seal, catalog_id)
 SELECT project_id, name, kind, number, fingerprint, shape, source_digest, source_path, [schema], leaf,
-       physical, definition, seal, requires, 'present', digest, privileges, procver.seal_of(project_id, number, name, privileges)
+       physical, definition, seal, requires, 'present', digest, privileges, procver.seal_of(project_id, number, name, privileges),
+       CASE kind WHEN 'table_type' THEN TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) ELSE OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) END
 FROM @item AS i
 JOIN @found ON in_schema = [schema] AND called = leaf AND sort = kind
 WHERE NOT EXISTS (SELECT 1 FROM procver.version AS v
-                  WHERE v.project_id = i.project_id AND v.name = i.name AND v.number = i.number)
+                  WHERE v.project_id = i.project_id AND v.name = i.name AND v.number = i.number);
+DECLARE @expected bigint = (SELECT COUNT(*) FROM @item), @count bigint = (
+    SELECT COUNT(*) FROM @item AS i
+    JOIN procver.version AS v ON v.project_id = i.project_id AND v.name = i.name AND v.number = i.number
+    JOIN procver.presence AS p ON version_id = v.id
+    WHERE v.state = 'present' AND found_id = p.catalog_id);
+EXEC procver.require_rows N'version', @expected, @count
 
 -- name: require_present
 -- The last look before a release is recorded: every version of it must be in the catalog.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
+DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int);
 DECLARE @missing nvarchar(2000) = (
-    SELECT LEFT(STRING_AGG(CAST(physical AS nvarchar(max)), N', '), 1900)
-    FROM OPENJSON(@a, '$.versions') WITH ([schema] nvarchar(128), leaf nvarchar(128), physical nvarchar(540), routine bit)
-    WHERE OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NULL
-      AND (routine = 1 OR TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NULL));
+    SELECT LEFT(STRING_AGG(CAST(x.physical AS nvarchar(max)), N', '), 1900)
+    FROM OPENJSON(@a, '$.versions') WITH (name nvarchar(540), number int, physical nvarchar(540)) AS x
+    LEFT JOIN procver.version AS v ON project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number
+    LEFT JOIN procver.own(@project) AS o ON o.id = v.id
+    WHERE o.id IS NULL);
 IF @missing IS NOT NULL
 BEGIN
     SET @missing = N'versions vanished while they were published: ' + @missing;
@@ -650,7 +698,15 @@ WHERE until IS NULL AND version_id IN (SELECT CAST(value AS bigint) FROM OPENJSO
 INSERT procver.membership (project_id, version_id, since)
 SELECT @project, id, @number
 FROM OPENJSON(@a, '$.added') WITH (name nvarchar(540), number int) AS x
-JOIN procver.version AS v ON project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number
+JOIN procver.version AS v ON project_id = @project AND v.name = x.name COLLATE Latin1_General_100_BIN2 AND v.number = x.number;
+DECLARE @expected bigint = (SELECT COUNT(*) FROM OPENJSON(@a, '$.added')),
+        @count bigint = (SELECT COUNT(*) FROM procver.membership WHERE project_id = @project AND since = @number);
+EXEC procver.require_rows N'membership', @expected, @count;
+SET @expected = (SELECT COUNT(*) FROM OPENJSON(@a, '$.removed'));
+SET @count = (SELECT COUNT(*) FROM procver.membership WHERE project_id = @project AND until = @number);
+EXEC procver.require_rows N'membership', @expected, @count;
+SET @count = (SELECT COUNT(*) FROM procver.project WHERE id = @project AND last_release = @number);
+EXEC procver.require_rows N'project', 1, @count
 
 -- name: insert_release
 -- One that is replaced stays the same row: what is known of its life is not lost.
@@ -664,23 +720,31 @@ SET number = @number, content = JSON_VALUE(@a, '$.content'), default_schema = JS
 WHERE project_id = @project AND name = JSON_VALUE(@a, '$.release') COLLATE Latin1_General_100_BIN2;
 IF @@ROWCOUNT = 0
     INSERT procver.release (project_id, name, number, content, default_schema)
-    SELECT @project, JSON_VALUE(@a, '$.release'), @number, JSON_VALUE(@a, '$.content'), JSON_VALUE(@a, '$.default_schema')
+    SELECT @project, JSON_VALUE(@a, '$.release'), @number, JSON_VALUE(@a, '$.content'), JSON_VALUE(@a, '$.default_schema');
+DECLARE @count bigint = (SELECT COUNT(*) FROM procver.release WHERE project_id = @project AND number = @number);
+EXEC procver.require_rows N'release', 1, @count
 
 -- name: activate
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 UPDATE procver.release SET activated_at = COALESCE(activated_at, SYSUTCDATETIME()), retired_at = NULL
-WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
+WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint);
+DECLARE @count bigint = (SELECT COUNT(*) FROM procver.release WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint) AND activated_at IS NOT NULL AND retired_at IS NULL);
+EXEC procver.require_rows N'release', 1, @count
 
 -- name: spare
 DECLARE @a nvarchar(max) = ?;
 DECLARE @ids nvarchar(max) = JSON_QUERY(@a, '$.ids');
-EXEC procver.spare @ids
+EXEC procver.spare @ids;
+DECLARE @expected bigint = (SELECT COUNT(*) FROM OPENJSON(@a, '$.ids')), @count bigint = (SELECT COUNT(*) FROM procver.version WHERE state = 'present' AND id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
+EXEC procver.require_rows N'version', @expected, @count
 
 -- name: retire
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
-UPDATE procver.release SET retired_at = SYSUTCDATETIME() WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint)
+UPDATE procver.release SET retired_at = SYSUTCDATETIME() WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint);
+DECLARE @count bigint = (SELECT COUNT(*) FROM procver.release WHERE id = CAST(JSON_VALUE(@a, '$.release_id') AS bigint) AND retired_at IS NOT NULL);
+EXEC procver.require_rows N'release', 1, @count
 
 -- name: place_instance
 -- Declares an instance to be on a release, and on no other.
@@ -696,7 +760,9 @@ WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND
 UPDATE procver.instance SET declared_at = SYSUTCDATETIME()
 WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release;
 IF @@ROWCOUNT = 0
-    INSERT procver.instance (project_id, name, release_id, declared_at) VALUES (@project, @name, @release, SYSUTCDATETIME())
+    INSERT procver.instance (project_id, name, release_id, declared_at) VALUES (@project, @name, @release, SYSUTCDATETIME());
+DECLARE @count bigint = (SELECT COUNT(*) FROM procver.instance WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release AND declared_at IS NOT NULL);
+EXEC procver.require_rows N'instance', 1, @count
 
 -- name: remove_instance
 -- Takes the declaration back; one that is no longer heard from is forgotten.
@@ -719,7 +785,9 @@ DECLARE @project int = CAST(JSON_VALUE(@a, '$.project_id') AS int), @name nvarch
 UPDATE procver.channel SET release_id = @release, changed_at = SYSUTCDATETIME(), changed_by = ORIGINAL_LOGIN()
 WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2;
 IF @@ROWCOUNT = 0
-    INSERT procver.channel (project_id, name, release_id) VALUES (@project, @name, @release)
+    INSERT procver.channel (project_id, name, release_id) VALUES (@project, @name, @release);
+DECLARE @count bigint = (SELECT COUNT(*) FROM procver.channel WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release);
+EXEC procver.require_rows N'channel', 1, @count
 
 -- name: remove_channel
 DECLARE @a nvarchar(max) = ?;
@@ -749,11 +817,13 @@ IF EXISTS (SELECT 1 FROM procver.instance i
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @release bigint = CAST(JSON_VALUE(@a, '$.release_id') AS bigint);
+IF NOT EXISTS (SELECT 1 FROM procver.release WITH (UPDLOCK)
+               WHERE id = @release AND (JSON_VALUE(@a, '$.trial') = N'true' OR (activated_at IS NULL AND heard_until IS NULL)))
+    THROW 51001, N'the release was used meanwhile', 1;
 DELETE FROM procver.instance WHERE release_id = @release;
-DELETE FROM procver.release
-WHERE id = @release AND (JSON_VALUE(@a, '$.trial') = N'true' OR (activated_at IS NULL AND heard_until IS NULL));
-IF @@ROWCOUNT = 0
-    THROW 51001, N'the release was used meanwhile', 1
+DELETE FROM procver.release WHERE id = @release;
+DECLARE @count bigint = (SELECT 1 - COUNT(*) FROM procver.release WHERE id = @release);
+EXEC procver.require_rows N'release', 1, @count
 
 -- name: forget_versions
 -- Only for `release discard`: the numbers become free in this database.
@@ -762,12 +832,16 @@ SET NOCOUNT ON;
 DECLARE @gone TABLE (id bigint NOT NULL PRIMARY KEY);
 INSERT @gone SELECT DISTINCT CAST(e.value AS bigint) FROM OPENJSON(@a, '$.ids') e;
 DELETE FROM procver.membership WHERE version_id IN (SELECT id FROM @gone);
-DELETE FROM procver.version WHERE id IN (SELECT id FROM @gone)
+DELETE FROM procver.version WHERE id IN (SELECT id FROM @gone);
+DECLARE @expected bigint = 0, @count bigint = (SELECT COUNT(*) FROM procver.version WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
+EXEC procver.require_rows N'version', @expected, @count
 
 -- name: condemn
 DECLARE @a nvarchar(max) = ?;
 DECLARE @ids nvarchar(max) = JSON_QUERY(@a, '$.ids');
-EXEC procver.condemn @ids
+EXEC procver.condemn @ids;
+DECLARE @expected bigint = (SELECT COUNT(*) FROM OPENJSON(@a, '$.ids')), @count bigint = (SELECT COUNT(*) FROM procver.version WHERE state = 'condemned' AND id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
+EXEC procver.require_rows N'version', @expected, @count
 
 -- name: quarantine
 DECLARE @a nvarchar(max) = ?;
@@ -792,7 +866,9 @@ EXEC procver.keep_signatures @ids
 -- name: drop_versions
 -- Beside their DROPs.
 DECLARE @a nvarchar(max) = ?;
-EXEC procver.drop_versions @a
+EXEC procver.drop_versions @a;
+DECLARE @expected bigint = (SELECT COUNT(*) FROM OPENJSON(@a)), @count bigint = (SELECT COUNT(*) FROM procver.version WHERE state = 'dropped' AND id IN (SELECT CAST(JSON_VALUE(value, '$.id') AS bigint) FROM OPENJSON(@a)));
+EXEC procver.require_rows N'version', @expected, @count
 
 -- name: log
 DECLARE @a nvarchar(max) = ?;

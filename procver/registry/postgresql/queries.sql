@@ -13,14 +13,10 @@ WHERE p.name = $1::jsonb ->> 'project'
 
 -- name: versions
 SELECT v.name, v.number, v.id, v.kind, v.fingerprint, v.shape, v.source_digest, v.schema, v.leaf, v.physical, v.state,
-       v.condemned_at, v.quarantined_at, v.requires,
-       CASE WHEN v.kind IN ('function', 'procedure')
-            THEN EXISTS (SELECT FROM pg_catalog.pg_proc c WHERE c.proname = v.leaf AND c.pronamespace = n.oid)
-            ELSE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relname = v.leaf AND c.relnamespace = n.oid)
-       END AS found
+       v.condemned_at, v.quarantined_at, v.requires, s.id IS NOT NULL AS found, coalesce(s.moved, false)
 FROM procver.version v
 JOIN procver.project p ON p.id = v.project_id
-LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
+LEFT JOIN procver.standing((SELECT o.id FROM procver.project o WHERE o.name = $1::jsonb ->> 'project')) s ON s.id = v.id
 WHERE p.name = $1::jsonb ->> 'project'
 
 -- name: releases
@@ -55,22 +51,76 @@ WHERE p.name = $1::jsonb ->> 'project'
 SELECT now() WHERE $1::jsonb IS NOT NULL
 
 -- name: taken
--- Which of the physical names exist in the catalog. Needs no registry: publish asks before it makes one.
-SELECT x.schema, x.leaf, t.what
+-- Which of the physical names exist in the catalog, and for a routine each overload. Needs no registry: publish asks before it
+-- makes one.
+SELECT x.schema, x.leaf, t.what, t.part
 FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text, leaf text, routine boolean)
 JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
 CROSS JOIN LATERAL (
-    SELECT 'routine' AS what FROM pg_catalog.pg_proc c
+    SELECT 'routine' AS what, '(' || pg_catalog.oidvectortypes(c.proargtypes) || ')' AS part FROM pg_catalog.pg_proc c
     WHERE x.routine AND c.proname = x.leaf AND c.pronamespace = n.oid
     UNION
     SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
-                          WHEN 'i' THEN 'index' WHEN 'S' THEN 'sequence' ELSE 'relation' END
+                          WHEN 'i' THEN 'index' WHEN 'S' THEN 'sequence' ELSE 'relation' END, ''
     FROM pg_catalog.pg_class c
     WHERE NOT x.routine AND c.relname = x.leaf AND c.relnamespace = n.oid
     UNION
-    SELECT 'type' FROM pg_catalog.pg_type c
+    SELECT 'type', '' FROM pg_catalog.pg_type c
     WHERE NOT x.routine AND c.typname = x.leaf AND c.typnamespace = n.oid AND c.typrelid = 0
 ) t
+
+-- name: parts
+-- What the catalog has of versions: a row for each overload, or one for a relation.
+SELECT p.id, p.schema, p.leaf, p.part
+FROM procver.parts((
+    SELECT jsonb_agg(jsonb_build_object('schema', v.schema, 'leaf', v.leaf, 'kind', v.kind, 'id', v.id))
+    FROM procver.version v
+    WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))) p
+
+-- name: strangers
+-- Of versions: objects that carry their names and are not their own, another object in the place of one or an overload made by hand, as
+-- type and identity; and the parts that are lost.
+WITH asked AS MATERIALIZED (
+    SELECT v.id, v.schema, v.leaf, v.kind IN ('function', 'procedure') AS routine, v.identity, n.oid AS namespace
+    FROM procver.version v
+    LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
+    WHERE v.state <> 'dropped' AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+), own AS MATERIALIZED (
+    SELECT o.id, o.objid, o.part
+    FROM procver.own((SELECT p.id FROM procver.project p WHERE p.name = $1::jsonb ->> 'project')) o
+), there AS (
+    SELECT a.id, 'pg_catalog.pg_proc'::regclass::oid AS classid, c.oid AS objid
+    FROM asked a JOIN pg_catalog.pg_proc c ON c.proname = a.leaf AND c.pronamespace = a.namespace
+    WHERE a.routine
+    UNION ALL
+    SELECT a.id, 'pg_catalog.pg_class'::regclass::oid, c.oid
+    FROM asked a JOIN pg_catalog.pg_class c ON c.relname = a.leaf AND c.relnamespace = a.namespace
+    WHERE NOT a.routine
+    UNION ALL
+    SELECT a.id, 'pg_catalog.pg_type'::regclass::oid, c.oid
+    FROM asked a JOIN pg_catalog.pg_type c ON c.typname = a.leaf AND c.typnamespace = a.namespace AND c.typrelid = 0
+    WHERE NOT a.routine
+)
+SELECT t.id, i.type, CASE t.classid WHEN 'pg_catalog.pg_proc'::regclass THEN t.objid::regprocedure::text ELSE i.identity END
+FROM there t
+CROSS JOIN LATERAL pg_catalog.pg_identify_object(t.classid, t.objid, 0) i
+WHERE i.identity IS NOT NULL AND NOT EXISTS (SELECT FROM own o WHERE o.id = t.id AND o.objid = t.objid)
+UNION ALL
+SELECT a.id, NULL, k.part
+FROM asked a CROSS JOIN LATERAL unnest(a.identity) k
+WHERE NOT EXISTS (SELECT FROM own o WHERE o.id = a.id AND o.part = k.part)
+ORDER BY 1, 2, 3
+
+-- name: recognise
+-- Versions that were found by their digests, as after a dump, are found by their OIDs from now on.
+UPDATE procver.version v
+SET identity = ARRAY(
+    SELECT CASE WHEN n.objid IS NULL OR n.objid = k.objid THEN k ELSE n END
+    FROM unnest(v.identity) k LEFT JOIN unnest(l.identity) n ON n.part = k.part)
+FROM procver.looks((
+    SELECT jsonb_agg(jsonb_build_object('schema', x.schema, 'leaf', x.leaf, 'kind', x.kind, 'id', x.id)) FROM procver.version x
+    WHERE x.state <> 'dropped' AND x.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))) l
+WHERE v.id = l.id
 
 -- name: owners
 -- Which project published what has these physical names, and as what.
@@ -78,6 +128,16 @@ SELECT DISTINCT p.name, v.name, v.number
 FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text, leaf text)
 JOIN procver.version v ON v.schema = x.schema AND v.leaf = x.leaf AND v.state <> 'dropped'
 JOIN procver.project p ON p.id = v.project_id
+
+-- name: overloads
+-- Routines that carry logical names, each with the types of its arguments. Needs no registry.
+SELECT x.schema, x.leaf, i.type, p.oid::regprocedure::text,
+       ARRAY(SELECT format_type(t.oid, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY AS t(oid, place) ORDER BY t.place)
+FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text, leaf text)
+JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
+JOIN pg_catalog.pg_proc p ON p.proname = x.leaf AND p.pronamespace = n.oid
+CROSS JOIN LATERAL pg_catalog.pg_identify_object('pg_catalog.pg_proc'::regclass, p.oid, 0) i
+ORDER BY 4
 
 -- name: missing_schemas
 SELECT DISTINCT x.schema
@@ -154,86 +214,125 @@ WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids
 
 -- name: drops
 -- How to drop each version, one row per overload; the catalog knows the argument types. Who does not own it, and not its
--- schema either, goes through the registry's owner.
-SELECT v.id, CASE WHEN pg_has_role(c.proowner, 'USAGE') OR pg_has_role(n.nspowner, 'USAGE')
-                  THEN 'DROP ' || CASE c.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END
-                       || format('%I.%I(%s)', v.schema, v.leaf, pg_catalog.pg_get_function_identity_arguments(c.oid))
-                  ELSE format('SELECT procver.drop_part(%s, %L)', v.id, pg_catalog.pg_get_function_identity_arguments(c.oid)) END
-FROM procver.version v
-JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
-JOIN pg_catalog.pg_proc c ON c.proname = v.leaf AND c.pronamespace = n.oid
-WHERE v.kind IN ('function', 'procedure') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
-UNION ALL
-SELECT v.id, CASE WHEN pg_has_role(c.relowner, 'USAGE') OR pg_has_role(n.nspowner, 'USAGE')
-                  THEN 'DROP ' || CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW ' ELSE 'VIEW ' END
-                       || format('%I.%I', v.schema, v.leaf)
-                  ELSE format('SELECT procver.drop_part(%s, %L)', v.id, '') END
-FROM procver.version v
-JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
-JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid AND c.relkind IN ('v', 'm')
-WHERE v.kind IN ('view', 'materialized_view') AND v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+-- schema either, goes through the registry's owner. What is there under its name and is not its own stays.
+SELECT p.id, CASE WHEN pg_has_role(p.owner, 'USAGE') OR pg_has_role(n.nspowner, 'USAGE')
+                  THEN format('DROP %s %I.%I', upper(replace(p.kind, '_', ' ')), p.schema, p.leaf)
+                       || CASE p.part WHEN '' THEN '' ELSE '(' || a.arguments || ')' END
+                  ELSE format('SELECT procver.drop_part(%s, %L)', p.id, coalesce(a.arguments, '')) END
+FROM procver.parts((
+    SELECT jsonb_agg(jsonb_build_object('schema', v.schema, 'leaf', v.leaf, 'kind', v.kind, 'id', v.id))
+    FROM procver.version v
+    WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))) p
+JOIN pg_catalog.pg_namespace n ON n.nspname = p.schema
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN p.part <> '' THEN pg_catalog.pg_get_function_identity_arguments(p.objid) END AS arguments) a
 
 -- name: dependents
--- Objects in the catalog that hold on to a version and that are no version of the same project, nor a part of one.
+-- Objects in the catalog that hold on to a version and that are no version of the same project, nor a part of one: an index, a trigger, a
+-- rule or a default of one of its views.
 WITH asked AS MATERIALIZED (
     SELECT v.id, v.project_id FROM procver.version v
     WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
-), relation AS MATERIALIZED (
-    SELECT v.id, v.project_id, c.oid, c.reltype
-    FROM procver.version v
-    JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
-    JOIN pg_catalog.pg_class c ON c.relname = v.leaf AND c.relnamespace = n.oid
-    WHERE v.kind IN ('view', 'materialized_view') AND v.state <> 'dropped' AND v.project_id IN (SELECT project_id FROM asked)
+), own AS MATERIALIZED (
+    SELECT o.id, p.project_id, o.objid, o.kind IN ('function', 'procedure') AS routine
+    FROM (SELECT DISTINCT project_id FROM asked) p
+    CROSS JOIN LATERAL procver.own(p.project_id) o
 ), ours AS MATERIALIZED (
-    SELECT v.id, v.project_id, 'pg_catalog.pg_proc'::regclass::oid AS classid, c.oid AS objid
-    FROM procver.version v
-    JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema
-    JOIN pg_catalog.pg_proc c ON c.proname = v.leaf AND c.pronamespace = n.oid
-    WHERE v.kind IN ('function', 'procedure') AND v.state <> 'dropped' AND v.project_id IN (SELECT project_id FROM asked)
-    UNION ALL
-    SELECT r.id, r.project_id, t.classid, t.objid
-    FROM relation r
-    CROSS JOIN LATERAL (VALUES ('pg_catalog.pg_class'::regclass::oid, r.oid), ('pg_catalog.pg_type'::regclass::oid, r.reltype)) t(classid, objid)
-    UNION ALL
-    SELECT r.id, r.project_id, 'pg_catalog.pg_class'::regclass::oid, i.indexrelid
-    FROM relation r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid
-    UNION ALL
-    SELECT r.id, r.project_id, 'pg_catalog.pg_trigger'::regclass::oid, g.oid
-    FROM relation r JOIN pg_catalog.pg_trigger g ON g.tgrelid = r.oid
+    SELECT o.id, o.project_id, CASE WHEN o.routine THEN 'pg_catalog.pg_proc' ELSE 'pg_catalog.pg_class' END::regclass::oid AS classid, o.objid
+    FROM own o
+    UNION ALL  -- a view's row type, and the array of that
+    SELECT o.id, o.project_id, 'pg_catalog.pg_type'::regclass::oid, t.objid
+    FROM own o
+    JOIN pg_catalog.pg_type r ON r.typrelid = o.objid
+    CROSS JOIN LATERAL (VALUES (r.oid), (r.typarray)) t(objid)
+    WHERE NOT o.routine AND t.objid <> 0
 ), target AS MATERIALIZED (
     SELECT o.* FROM ours o WHERE o.id IN (SELECT id FROM asked)
 ), holder AS MATERIALIZED (  -- a view holds on to something through its rule
-    SELECT t.id, t.project_id, coalesce(r.ev_class, d.objid) AS objid,
-           CASE WHEN r.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::regclass::oid END AS classid,
-           CASE WHEN r.oid IS NULL THEN d.objsubid ELSE 0 END AS objsubid
+    SELECT t.id, t.project_id, coalesce(r.ev_class, f.adrelid, g.tgrelid, i.indrelid, p.polrelid, nullif(c.conrelid, 0)) AS container,
+           CASE WHEN r.rulename = '_RETURN' THEN r.ev_class ELSE d.objid END AS objid,
+           CASE WHEN r.rulename = '_RETURN' THEN 'pg_catalog.pg_class'::regclass::oid ELSE d.classid END AS classid,
+           CASE WHEN r.rulename = '_RETURN' THEN 0 ELSE d.objsubid END AS objsubid
     FROM target t
     JOIN pg_catalog.pg_depend d ON d.refclassid = t.classid AND d.refobjid = t.objid AND d.deptype = 'n'
     LEFT JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
+    LEFT JOIN pg_catalog.pg_attrdef f ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND f.oid = d.objid
+    LEFT JOIN pg_catalog.pg_trigger g ON d.classid = 'pg_catalog.pg_trigger'::regclass AND g.oid = d.objid
+    LEFT JOIN pg_catalog.pg_index i ON d.classid = 'pg_catalog.pg_class'::regclass AND i.indexrelid = d.objid
+    LEFT JOIN pg_catalog.pg_policy p ON d.classid = 'pg_catalog.pg_policy'::regclass AND p.oid = d.objid
+    LEFT JOIN pg_catalog.pg_constraint c ON d.classid = 'pg_catalog.pg_constraint'::regclass AND c.oid = d.objid
 )
 SELECT DISTINCT h.id, pg_catalog.pg_describe_object(h.classid, h.objid, h.objsubid)
 FROM holder h
-LEFT JOIN ours o ON o.project_id = h.project_id AND o.classid = h.classid AND o.objid = h.objid
-WHERE o.id IS NULL
+WHERE NOT EXISTS (
+    SELECT FROM ours o
+    WHERE o.project_id = h.project_id
+      AND (o.classid = h.classid AND o.objid = h.objid
+           OR o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = h.container))
 
 -- name: texts
--- The bodies of routines that are no version of the same projects, nor of an extension: pg_depend knows nothing of them. What is
--- written as BEGIN ATOMIC, it does.
+-- Texts in which a version may be named that pg_depend knows nothing of: bodies, and strings in any expression. Not of versions of the
+-- same projects, and what belongs to these, nor of extensions and the system.
 WITH asked AS MATERIALIZED (
     SELECT DISTINCT v.project_id FROM procver.version v
     WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 ), ours AS MATERIALIZED (
-    SELECT v.schema, v.leaf FROM procver.version v
-    WHERE v.state <> 'dropped' AND v.kind IN ('function', 'procedure') AND v.project_id IN (SELECT project_id FROM asked)
+    SELECT o.objid, o.kind IN ('function', 'procedure') AS routine FROM asked a CROSS JOIN LATERAL procver.own(a.project_id) o
+), place AS MATERIALIZED (
+    SELECT n.oid FROM pg_catalog.pg_namespace n
+    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'procver', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
+), relation AS MATERIALIZED (
+    SELECT c.oid, c.relkind FROM pg_catalog.pg_class c
+    JOIN place n ON n.oid = c.relnamespace
+    WHERE c.oid NOT IN (SELECT o.objid FROM ours o WHERE NOT o.routine)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                      WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+), found AS (
+    SELECT 'pg_catalog.pg_proc'::regclass AS classid, p.oid AS objid, concat_ws(' ', p.prosrc, pg_catalog.pg_get_function_sqlbody(p.oid),
+        pg_catalog.pg_get_expr(p.proargdefaults, 0), p.proconfig::text) AS said
+    FROM pg_catalog.pg_proc p
+    JOIN place n ON n.oid = p.pronamespace
+    JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    WHERE l.lanname NOT IN ('internal', 'c') AND p.oid NOT IN (SELECT o.objid FROM ours o WHERE o.routine)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                      WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::regclass, r.oid, pg_catalog.pg_get_viewdef(r.oid) FROM relation r WHERE r.relkind IN ('v', 'm')
+    UNION ALL
+    SELECT 'pg_catalog.pg_policy'::regclass, p.oid, concat_ws(' ', pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+        pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+    FROM pg_catalog.pg_policy p JOIN relation r ON r.oid = p.polrelid
+    UNION ALL
+    SELECT 'pg_catalog.pg_attrdef'::regclass, a.oid, pg_catalog.pg_get_expr(a.adbin, a.adrelid)
+    FROM pg_catalog.pg_attrdef a JOIN relation r ON r.oid = a.adrelid
+    UNION ALL
+    SELECT 'pg_catalog.pg_constraint'::regclass, c.oid, pg_catalog.pg_get_constraintdef(c.oid)
+    FROM pg_catalog.pg_constraint c JOIN place n ON n.oid = c.connamespace WHERE c.contype = 'c'
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::regclass, i.indexrelid, pg_catalog.pg_get_indexdef(i.indexrelid)
+    FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indrelid WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    UNION ALL
+    SELECT 'pg_catalog.pg_trigger'::regclass, g.oid, pg_catalog.pg_get_triggerdef(g.oid)
+    FROM pg_catalog.pg_trigger g JOIN relation r ON r.oid = g.tgrelid WHERE NOT g.tgisinternal
+    UNION ALL
+    SELECT 'pg_catalog.pg_rewrite'::regclass, w.oid, pg_catalog.pg_get_ruledef(w.oid)
+    FROM pg_catalog.pg_rewrite w JOIN relation r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'
 )
-SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::regclass, p.oid, 0), p.prosrc
-FROM pg_catalog.pg_proc p
-JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-LEFT JOIN ours o ON o.schema = n.nspname::text AND o.leaf = p.proname::text
-WHERE o.leaf IS NULL AND l.lanname NOT IN ('internal', 'c') AND p.prosqlbody IS NULL
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'procver')
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                  WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+SELECT pg_catalog.pg_describe_object(f.classid, f.objid, 0), f.said FROM found f WHERE f.said <> ''
+UNION ALL
+SELECT 'the settings of ' || coalesce('role ' || r.rolname, 'database ' || d.datname), s.setconfig::text
+FROM pg_catalog.pg_db_role_setting s
+LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+WHERE s.setdatabase = 0 OR d.datname = current_database()
+UNION ALL  -- of pg_cron, where this role may read its table
+SELECT 'a job of pg_cron', pg_catalog.query_to_xml('SELECT j.command FROM cron.job j', false, false, '')::text
+WHERE EXISTS (
+    SELECT FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+    JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_cron'
+    WHERE n.nspname = 'cron' AND c.relname = 'job' AND has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'))
 
 -- name: table_texts
 -- pg_depend tracks them.
@@ -255,18 +354,26 @@ WHERE current_setting('track_functions') = 'none'
 SELECT procver.sample($1::jsonb ->> 'project')
 
 -- name: catalog
--- What the catalog holds of versions now, beside what it held right after their creation.
+-- What the catalog holds of versions now, beside what it held right after their creation. A definition is as it was if each part is, by
+-- what is stored (renaming a column that a view reads changes how it reads, and nothing else) or by how it reads (a dump
+-- keeps that). Another major version of the server may put the same definition into other words: nothing is compared then.
 WITH item AS MATERIALIZED (
-    SELECT v.id, v.schema, v.leaf, v.kind, v.digest,
+    SELECT v.id, v.schema, v.leaf, v.kind, v.digest, v.identity,
            CASE WHEN v.privileges_seal = procver.seal_of(v.project_id, v.name, v.number, v.privileges) THEN v.privileges END AS privileges
     FROM procver.version v
     WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
 ), work AS MATERIALIZED (
-    SELECT coalesce(jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)), '[]') AS work FROM item
+    SELECT coalesce(jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind, 'id', id)), '[]') AS work FROM item
 )
-SELECT i.id, i.digest, current_setting('server_version_num')::int / 10000 || ':' || c.digest, i.privileges, c.privileges
+SELECT i.id, i.digest,
+       CASE WHEN EXISTS (
+           SELECT FROM unnest(i.identity) k
+           JOIN unnest(c.identity) n ON n.objid = k.objid OR n.part = k.part
+           WHERE n.local <> k.local AND n.digest <> k.digest AND split_part(n.digest, ':', 1) = split_part(k.digest, ':', 1))
+            THEN 'altered, ' || c.digest WHEN c.digest IS NOT NULL THEN i.digest END,
+       i.privileges, c.privileges
 FROM item i
-LEFT JOIN procver.looks((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
+LEFT JOIN procver.looks((SELECT work FROM work)) c ON c.id = i.id
 
 -- name: enter_project
 INSERT INTO procver.project (name, default_schema, trials)
@@ -274,14 +381,14 @@ SELECT $1::jsonb ->> 'project', $1::jsonb ->> 'default_schema', ($1::jsonb ->> '
 ON CONFLICT (name) DO NOTHING
 
 -- name: hold
-SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
+SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true), procver.require_plain(),
        procver.hold(($1::jsonb ->> 'project_id')::int, ($1::jsonb ->> 'expected')::bigint),
        set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
        set_config('procver.search_path', $1::jsonb ->> 'search_path', true),
        set_config('client_min_messages', 'warning', true)
 
 -- name: hold_lane
-SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true),
+SELECT set_config('lock_timeout', $1::jsonb ->> 'queue_timeout', true), procver.require_plain(),
        procver.hold_lane(($1::jsonb ->> 'project_id')::int, ($1::jsonb ->> 'expected')::bigint,
                          ($1::jsonb ->> 'lane')::int, ($1::jsonb ->> 'in_lane')::bigint),
        set_config('lock_timeout', $1::jsonb ->> 'lock_timeout', true),
@@ -301,27 +408,31 @@ WITH item AS MATERIALIZED (
         schema, leaf, physical, definition, seal, requires, place)
 ), work AS MATERIALIZED (
     SELECT jsonb_agg(jsonb_build_object('schema', schema, 'leaf', leaf, 'kind', kind)) AS work FROM item
+), written AS (
+    INSERT INTO procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, schema, leaf,
+                                 physical, definition, seal, requires, state, digest, privileges,
+                                 privileges_seal, identity)
+    SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path,
+           i.schema, i.leaf, i.physical, i.definition, i.seal, i.requires, 'present',
+           c.digest, c.privileges, procver.seal_of(i.project_id, i.name, i.number, c.privileges), c.identity
+    FROM item i
+    LEFT JOIN procver.looks((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
+    ORDER BY i.place
+    ON CONFLICT (project_id, name, number) DO UPDATE
+    SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges,
+        privileges_seal = excluded.privileges_seal, identity = excluded.identity
+    RETURNING 1
 )
-INSERT INTO procver.version (project_id, name, kind, number, fingerprint, shape, source_digest, source_path, schema, leaf,
-                             physical, definition, seal, requires, state, digest, privileges, privileges_seal)
-SELECT i.project_id, i.name, i.kind, i.number, i.fingerprint, i.shape, i.source_digest, i.source_path,
-       i.schema, i.leaf, i.physical, i.definition, i.seal, i.requires, 'present',
-       current_setting('server_version_num')::int / 10000 || ':' || c.digest, c.privileges,
-       procver.seal_of(i.project_id, i.name, i.number, c.privileges)
-FROM item i
-LEFT JOIN procver.looks((SELECT work FROM work)) c ON c.schema = i.schema AND c.leaf = i.leaf
-ORDER BY i.place
-ON CONFLICT (project_id, name, number) DO UPDATE
-SET state = 'present', condemned_at = NULL, quarantined_at = NULL, dropped_at = NULL, digest = excluded.digest, privileges = excluded.privileges,
-    privileges_seal = excluded.privileges_seal
+SELECT procver.require_rows('version', (SELECT count(*) FROM item), (SELECT count(*) FROM written))
 
 -- name: require_present
-SELECT procver.require_present($1::jsonb -> 'versions')
+SELECT procver.require_present(($1::jsonb ->> 'project_id')::int, $1::jsonb -> 'versions')
 
 -- name: add_release
 WITH project AS (
     UPDATE procver.project SET last_release = ($1::jsonb ->> 'number')::bigint
     WHERE id = ($1::jsonb ->> 'project_id')::int
+    RETURNING 1
 ), wanted AS MATERIALIZED (
     SELECT v.id
     FROM jsonb_to_recordset($1::jsonb -> 'added') AS x(name text, number int)
@@ -329,31 +440,47 @@ WITH project AS (
 ), closed AS (
     UPDATE procver.membership m SET until = ($1::jsonb ->> 'number')::bigint
     WHERE m.until IS NULL AND m.version_id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'removed') e)
+    RETURNING 1
 ), opened AS (
     INSERT INTO procver.membership (project_id, version_id, since)
     SELECT ($1::jsonb ->> 'project_id')::int, w.id, ($1::jsonb ->> 'number')::bigint FROM wanted w
+    RETURNING 1
 )
-SELECT count(*) FROM wanted
+SELECT procver.require_rows('project', 1, (SELECT count(*) FROM project)),
+       procver.require_rows('membership', jsonb_array_length($1::jsonb -> 'added'), (SELECT count(*) FROM opened)),
+       procver.require_rows('membership', jsonb_array_length($1::jsonb -> 'removed'), (SELECT count(*) FROM closed))
 
 -- name: insert_release
 -- One that is replaced stays the same row: what is known of its life is not lost.
-INSERT INTO procver.release (project_id, name, number, content, default_schema)
-VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'release', ($1::jsonb ->> 'number')::bigint, $1::jsonb ->> 'content',
-        $1::jsonb ->> 'default_schema')
-ON CONFLICT (project_id, name) DO UPDATE
-SET number = excluded.number, content = excluded.content, default_schema = excluded.default_schema,
-    published_at = clock_timestamp(), published_by = session_user
+WITH written AS (
+    INSERT INTO procver.release (project_id, name, number, content, default_schema)
+    VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'release', ($1::jsonb ->> 'number')::bigint, $1::jsonb ->> 'content',
+            $1::jsonb ->> 'default_schema')
+    ON CONFLICT (project_id, name) DO UPDATE
+    SET number = excluded.number, content = excluded.content, default_schema = excluded.default_schema,
+        published_at = clock_timestamp(), published_by = session_user
+    RETURNING 1
+)
+SELECT procver.require_rows('release', 1, (SELECT count(*) FROM written))
 
 -- name: activate
-UPDATE procver.release SET activated_at = coalesce(activated_at, clock_timestamp()), retired_at = NULL
-WHERE id = ($1::jsonb ->> 'release_id')::bigint
+WITH written AS (
+    UPDATE procver.release SET activated_at = coalesce(activated_at, clock_timestamp()), retired_at = NULL
+    WHERE id = ($1::jsonb ->> 'release_id')::bigint
+    RETURNING 1
+)
+SELECT procver.require_rows('release', 1, (SELECT count(*) FROM written))
 
 -- name: spare
 SELECT procver.spare(ARRAY(SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))
 
 -- name: retire
-UPDATE procver.release SET retired_at = clock_timestamp()
-WHERE id = ($1::jsonb ->> 'release_id')::bigint
+WITH written AS (
+    UPDATE procver.release SET retired_at = clock_timestamp()
+    WHERE id = ($1::jsonb ->> 'release_id')::bigint
+    RETURNING 1
+)
+SELECT procver.require_rows('release', 1, (SELECT count(*) FROM written))
 
 -- name: place_instance
 -- Declares an instance to be on a release, and on no other.
@@ -368,10 +495,13 @@ WITH about AS (
     UPDATE procver.instance i SET declared_at = NULL FROM about a
     WHERE i.project_id = a.project_id AND i.name = a.name AND i.release_id <> a.release_id
       AND i.last_seen_at IS NOT NULL AND i.left_at IS NULL
+), written AS (
+    INSERT INTO procver.instance (project_id, name, release_id, declared_at)
+    SELECT a.project_id, a.name, a.release_id, clock_timestamp() FROM about a
+    ON CONFLICT (project_id, name, release_id) DO UPDATE SET declared_at = excluded.declared_at
+    RETURNING 1
 )
-INSERT INTO procver.instance (project_id, name, release_id, declared_at)
-SELECT a.project_id, a.name, a.release_id, clock_timestamp() FROM about a
-ON CONFLICT (project_id, name, release_id) DO UPDATE SET declared_at = excluded.declared_at
+SELECT procver.require_rows('instance', 1, (SELECT count(*) FROM written))
 
 -- name: remove_instance
 -- Takes the declaration back; one that is no longer heard from is forgotten.
@@ -386,10 +516,14 @@ UPDATE procver.instance i SET declared_at = NULL FROM about a
 WHERE i.project_id = a.project_id AND i.name = a.name AND i.release_id = a.release_id AND a.beats
 
 -- name: point_channel
-INSERT INTO procver.channel (project_id, name, release_id)
-VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'channel', ($1::jsonb ->> 'release_id')::bigint)
-ON CONFLICT (project_id, name) DO UPDATE
-SET release_id = excluded.release_id, changed_at = clock_timestamp(), changed_by = session_user
+WITH written AS (
+    INSERT INTO procver.channel (project_id, name, release_id)
+    VALUES (($1::jsonb ->> 'project_id')::int, $1::jsonb ->> 'channel', ($1::jsonb ->> 'release_id')::bigint)
+    ON CONFLICT (project_id, name) DO UPDATE
+    SET release_id = excluded.release_id, changed_at = clock_timestamp(), changed_by = session_user
+    RETURNING 1
+)
+SELECT procver.require_rows('channel', 1, (SELECT count(*) FROM written))
 
 -- name: remove_channel
 DELETE FROM procver.channel
@@ -404,7 +538,11 @@ SELECT procver.forget_release(($1::jsonb ->> 'release_id')::bigint, ($1::jsonb -
 
 -- name: forget_versions
 -- Only for `release discard`: the numbers become free in this database.
-DELETE FROM procver.version WHERE id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+WITH written AS (
+    DELETE FROM procver.version WHERE id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)
+    RETURNING 1
+)
+SELECT procver.require_rows('version', jsonb_array_length($1::jsonb -> 'ids'), (SELECT count(*) FROM written))
 
 -- name: condemn
 SELECT procver.condemn(ARRAY(SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))

@@ -94,6 +94,10 @@ class MssqlScanner:
         reading = read(text, default_schema, managed, spans)
         return statements(reading.layout.file.text, rewrite(reading, physical))
 
+    def overloads(self, text: str) -> list[tuple[str, ...]]:
+        """Return nothing: T-SQL knows no overloads."""
+        return []
+
     key = staticmethod(names.SPELLING.key)
     parse = staticmethod(names.parse)
     label = staticmethod(names.label)

@@ -87,6 +87,12 @@ class PostgresqlScanner:
         reading = read(text, default_schema, managed, spans)
         return statements(reading.unit.text, rewrite(reading, physical))
 
+    def overloads(self, text: str) -> list[tuple[str, ...]]:
+        """Return the types of the input arguments of each routine in ``text``."""
+        from procver.scanning.postgresql.arguments import overloads
+
+        return overloads(text)
+
     key = staticmethod(names.SPELLING.key)
     parse = staticmethod(names.parse)
     label = staticmethod(names.label)
