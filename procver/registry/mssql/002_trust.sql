@@ -68,6 +68,9 @@ BEGIN
     EXEC procver.require_unneeded @ids;
     UPDATE procver.version SET state = 'condemned', condemned_at = SYSUTCDATETIME()
     WHERE state = 'present' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@ids) AS e);
+    DECLARE @expected bigint = (SELECT COUNT(*) FROM OPENJSON(@ids)),
+            @count bigint = (SELECT COUNT(*) FROM procver.version WHERE state = 'condemned' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@ids) AS e));
+    EXEC procver.require_rows N'version', @expected, @count;
 END;
 GO
 -- Takes versions out of the condemned. What is in quarantine has to get back what was taken from it, which only an owner can do.
@@ -80,6 +83,9 @@ BEGIN
         THROW 51006, N'permission denied to take versions out of quarantine', 1;
     UPDATE procver.version SET state = 'present', condemned_at = NULL, quarantined_at = NULL
     WHERE state = 'condemned' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@ids) AS e);
+    DECLARE @expected bigint = (SELECT COUNT(*) FROM OPENJSON(@ids)),
+            @count bigint = (SELECT COUNT(*) FROM procver.version WHERE state = 'present' AND id IN (SELECT CAST(e.value AS bigint) FROM OPENJSON(@ids) AS e));
+    EXEC procver.require_rows N'version', @expected, @count;
 END;
 GO
 -- Keeps, right before drops, what a later restore gives back. What is in quarantine has its privileges kept already.
@@ -146,6 +152,9 @@ BEGIN
     WHERE state = 'condemned' AND id IN (SELECT i.id FROM @item AS i);
     IF @@ROWCOUNT <> (SELECT COUNT(DISTINCT i.id) FROM @item AS i)
         THROW 51006, N'permission denied to drop versions that are not condemned', 1;
+    DECLARE @expected bigint = (SELECT COUNT(*) FROM @item),
+            @count bigint = (SELECT COUNT(*) FROM procver.version WHERE state = 'dropped' AND id IN (SELECT i.id FROM @item AS i));
+    EXEC procver.require_rows N'version', @expected, @count;
     INSERT procver.event (project_id, action, subject, detail)
     SELECT v.project_id, 'drop', v.physical, (SELECT i.why, i.evidence FOR JSON PATH, WITHOUT_ARRAY_WRAPPER)
     FROM @item AS i JOIN procver.version AS v ON v.id = i.id
