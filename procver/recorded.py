@@ -43,11 +43,19 @@ def held(connection: Any, mark: str, release: str, project: str | None) -> list[
 
     Raises:
         UsageError: the database has no registry.
+        FindingsError: the rows are not those that were published.
         DatabaseError: the database refused the query.
     """
     query = f"SELECT * FROM {VIEW} WHERE release {equals(connection)} {mark}"
-    rows = ask(connection, query, release, VIEW)
-    return [row for row in rows if project in (None, row[0])]
+    rows = [row for row in ask(connection, query, release, VIEW) if project in (None, row[0])]
+    # A registry that no newer procver upgraded yet has no digest.
+    for owner, published in {(row[0], row[9]) for row in rows if len(row) > 9}:
+        if published != digest((row[4], row[6], row[8]) for row in rows if row[0] == owner):
+            raise FindingsError(
+                f"release {release!r} no longer consists of the versions it was published with",
+                hint="somebody changed procver.membership or procver.version by hand: procver verify",
+            )
+    return rows
 
 
 class Claim(NamedTuple):

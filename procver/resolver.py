@@ -114,6 +114,7 @@ class Resolver(Mapping[str, str]):
 
         Raises:
             UsageError: the release is unknown or ambiguous, or the database has no registry.
+            FindingsError: somebody changed the registry's rows of the release.
             DatabaseError: the database refused the query.
         """
         from procver.recorded import held
@@ -493,8 +494,14 @@ def _query(connection: Any, query: str, argument: str) -> list[tuple[Any, ...]]:
     finally:
         if was_idle and _idle(connection) is False:
             connection.rollback()
-    # A connection may be set up to return dictionaries.
-    return [tuple(row.values() if isinstance(row, dict) else row) for row in rows]
+    # A connection may return dictionaries, and bytes for text where it knows no encoding (SQL_ASCII).
+    return [
+        tuple(
+            value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+            for value in (row.values() if isinstance(row, dict) else row)
+        )
+        for row in rows
+    ]
 
 
 def _idle(connection: Any) -> bool | None:

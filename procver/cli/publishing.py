@@ -18,7 +18,6 @@ from procver.project.config import Config
 from procver.project.files import is_stdout
 from procver.project.outputs import check_map, write_map, write_output
 from procver.publish import check_release_name, preview, publish
-from procver.recorded import digest
 from procver.releases import find_release, known_of
 
 
@@ -117,7 +116,7 @@ def _recorded(config: Config, known: Known, name: str, form: str) -> str:
     """
     release = find_release(known, name)
     members = known.members(release)
-    if digest((v.label, v.number, v.fingerprint) for v in members) != release.content:
+    if not known.intact(release):
         raise FindingsError(
             f"the versions that the registry holds for release {name} are not those that were published",
             hint="somebody changed procver.membership or procver.version by hand; see `procver release show`",

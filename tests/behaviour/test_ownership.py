@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
+from procver import FindingsError, Resolver
 from tests.behaviour.worlds import GONE, World
 
 
@@ -55,6 +58,11 @@ def test_membership_that_was_changed_by_hand(two: World, damage: str) -> None:
         assert "release 1" in error["message"]
         assert error["hint"]
     assert "release 1 no longer consists" in two.run("plan", code=None).output
+    with (
+        contextlib.closing(two.connect()) as connection,
+        pytest.raises(FindingsError, match="no longer consists"),
+    ):
+        Resolver.from_database(connection, release="1")
     before = two.objects()
     for _ in range(3):
         shown = two.json("gc", "--apply")

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from procver import Resolver
+from procver import FindingsError, Resolver
 from tests.cli.untouched import refused
 from tests.live.conftest import ALONE
 from tests.servers import Server
@@ -352,3 +352,19 @@ def test_bytes_that_are_no_text(
     assert b"Traceback" not in done.stderr
     if extra:
         assert json.loads(done.stdout)["error"]["hint"]
+
+
+def test_a_session_that_knows_no_encoding(workshop: Workshop) -> None:
+    """The driver then hands text over as bytes."""
+    workshop.write(straße='CREATE VIEW app."Straße" AS SELECT 1 AS n;\n')
+    workshop.publish("1")
+    with psycopg.connect(workshop.url, client_encoding="SQL_ASCII") as connection:
+        found = Resolver.from_database(connection, release="1")
+        assert found['app."Straße"'] == 'app."Straße_1"'
+        assert dict(found) == dict(workshop.resolver())
+        assert (found.release, found.project, found.default_schema) == ("1", "shop", "app")
+        found.verify(connection)
+        workshop.resolver().verify(connection)
+        workshop.sql('DROP VIEW app."Straße_1"')
+        with pytest.raises(FindingsError, match="Straße_1"):
+            found.verify(connection)

@@ -68,3 +68,14 @@ def test_what_the_team_had_before_is_what_the_source_defines(
     workshop.sql(text)
     workshop.write(had=text)
     assert remarks(workshop, "plan") == []
+
+
+def test_a_trigger_function_is_nobodys_overload(workshop: Workshop) -> None:
+    """Nothing calls it by name, so that no call is redirected."""
+    workshop.sql(
+        "CREATE FUNCTION app.audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'"
+    )
+    workshop.write(
+        audit="CREATE FUNCTION app.audit(what text) RETURNS int LANGUAGE sql AS 'SELECT 1';\n"
+    )
+    assert remarks(workshop, "plan") == []

@@ -130,13 +130,15 @@ JOIN procver.version v ON v.schema = x.schema AND v.leaf = x.leaf AND v.state <>
 JOIN procver.project p ON p.id = v.project_id
 
 -- name: overloads
--- Routines that carry logical names, each with the types of its arguments. Needs no registry.
+-- Routines that carry logical names, each with the types of its arguments, but for trigger functions: nothing calls them by name.
+-- Needs no registry.
 SELECT x.schema, x.leaf, i.type, p.oid::regprocedure::text,
        ARRAY(SELECT format_type(t.oid, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY AS t(oid, place) ORDER BY t.place)
 FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text, leaf text)
 JOIN pg_catalog.pg_namespace n ON n.nspname = x.schema
 JOIN pg_catalog.pg_proc p ON p.proname = x.leaf AND p.pronamespace = n.oid
 CROSS JOIN LATERAL pg_catalog.pg_identify_object('pg_catalog.pg_proc'::regclass, p.oid, 0) i
+WHERE p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
 ORDER BY 4
 
 -- name: missing_schemas
