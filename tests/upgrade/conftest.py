@@ -79,6 +79,8 @@ class Previous:
             [sys.executable, "-m", "procver", *words, "--json", "-C", str(world.root)], cwd=self.folder,
             capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(self.folder)},
         )  # fmt: skip
+        if "data type name to varchar" in done.stdout:
+            pytest.skip("Babelfish 4.4 and newer refuse the registry of 0.1.0")
         assert done.returncode == code, (words, done.stdout, done.stderr)
         return json.loads(done.stdout)
 
