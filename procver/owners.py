@@ -17,7 +17,7 @@ _OWNER = re.compile(
     rf"\A\s*ALTER\b.*\b(?:OWNER|AUTHORIZATION\s+ON\b.*)\s+TO\s+({_NAME})\s*;?\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
-_MAY_NAME_ONE = re.compile(r"\bOWNER\s+TO\b|\bAUTHORIZATION\s+ON\b", re.IGNORECASE)
+_MAY_NAME_ONE = ("owner", "authorization")
 _OURSELVES = {"current_role", "current_user", "session_user"}
 
 
@@ -54,7 +54,8 @@ def _sources(project: Project, step: Create) -> Iterator[dict[str, Any]]:
         else:
             yield {"kept": previous.id}
     text, _ = project.sources.text(member.name)
-    if not _MAY_NAME_ONE.search(text):
+    folded = text.lower()
+    if not any(word in folded for word in _MAY_NAME_ONE):
         return
     source = project.sources.by_name[member.name]
     numbers = numbers_of(project, source, member.number, member.requires)

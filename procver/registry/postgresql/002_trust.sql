@@ -472,15 +472,14 @@ CREATE TYPE procver.part AS (part text, sort "char", objid oid, types oidvector,
 ALTER TABLE procver.version ADD COLUMN identity procver.part[];
 
 -- A deparsed definition without what PostgreSQL words otherwise once it has been dumped and restored: casts and parentheses, as in
--- `x::text = ANY ((ARRAY['a'::varchar])::text[])`.
+-- `x::text = ANY ((ARRAY['a'::varchar])::text[])`. One replace() after another is much faster than translate(), and indentation goes first.
 CREATE FUNCTION procver.portable(definition text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT pg_catalog.translate(pg_catalog.regexp_replace(definition,
+RETURN replace(replace(replace(replace(replace(
+    regexp_replace(definition,
         '::(?:"[^"]*"|\w+)(?:\.(?:"[^"]*"|\w+))?(?: varying| precision)?(?:\(\d+(?:,\d+)?\))?(?: with(?:out)? time zone)?(?:\[\])*',
-        '', 'g'), E'() \n', '')
-$$;
+        '', 'g'),
+    E'\n        ', ''), ' ', ''), '(', ''), ')', ''), E'\n', '');
 
 -- What a catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row per overload or relation out. With the
 -- "id" of a version, only what is its own. The grants are those in force: "never granted" and "granted by default" read alike.
