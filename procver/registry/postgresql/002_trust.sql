@@ -617,8 +617,8 @@ AS $$
 $$;
 
 -- The parts of a project's versions that the catalog has, by their OIDs; where these are others, as after a dump, by their digests.
--- `expected` is how many a version has; `moved` says that not all were found by their OIDs.
-CREATE FUNCTION procver.own(project int)
+-- `expected` is how many a version has; `moved` says that not all were found by their OIDs. Of all versions, or of those with `ids`.
+CREATE FUNCTION procver.own(project int, ids bigint[] DEFAULT NULL)
 RETURNS TABLE (id bigint, kind text, part text, objid oid, expected int, moved boolean)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -632,7 +632,7 @@ AS $$
                                       AND p.prokind = k.sort AND p.proargtypes = k.types
         LEFT JOIN pg_catalog.pg_class c ON k.part = '' AND c.oid = k.objid AND c.relname = v.leaf AND c.relnamespace = n.oid
                                        AND c.relkind = k.sort
-        WHERE v.project_id = own.project AND v.state <> 'dropped'
+        WHERE v.project_id = own.project AND v.state <> 'dropped' AND (own.ids IS NULL OR v.id = ANY (own.ids))
     ), doubtful AS MATERIALIZED (
         SELECT DISTINCT p.id, p.schema, p.leaf, p.kind, p.expected FROM part p WHERE p.objid IS NULL
     )
@@ -645,13 +645,13 @@ AS $$
     JOIN doubtful d ON d.id = p.id
 $$;
 
--- The versions of a project of which every part is there.
-CREATE FUNCTION procver.standing(project int) RETURNS TABLE (id bigint, moved boolean)
+-- The versions of a project of which every part is there; all, or those with `ids`.
+CREATE FUNCTION procver.standing(project int, ids bigint[] DEFAULT NULL) RETURNS TABLE (id bigint, moved boolean)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT o.id, bool_or(o.moved)
-    FROM procver.own(standing.project) o GROUP BY o.id, o.expected HAVING count(*) = o.expected
+    FROM procver.own(standing.project, standing.ids) o GROUP BY o.id, o.expected HAVING count(*) = o.expected
 $$;
 
 -- For an app that starts: which of the versions in its mapping ([{"at", "schema", "leaf"}]) are not wholly there, of those that were
@@ -665,7 +665,8 @@ AS $$
         FROM json_to_recordset(wanted) AS w("at" int, schema text, leaf text)
         JOIN procver.version v ON v.schema = w.schema AND v.leaf = w.leaf
     ), standing AS MATERIALIZED (
-        SELECT s.id FROM (SELECT DISTINCT i.project_id FROM item i) p CROSS JOIN LATERAL procver.standing(p.project_id) s
+        SELECT s.id FROM (SELECT i.project_id, array_agg(i.id) AS ids FROM item i GROUP BY i.project_id) p
+        CROSS JOIN LATERAL procver.standing(p.project_id, p.ids) s
     )
     SELECT i."at" FROM item i LEFT JOIN standing s ON s.id = i.id GROUP BY i."at" HAVING count(s.id) = 0
 $$;
@@ -696,7 +697,9 @@ BEGIN
     SELECT string_agg(x.physical, ', ') INTO missing
     FROM jsonb_to_recordset(versions) AS x(name text, number int, physical text)
     LEFT JOIN procver.version v ON v.project_id = require_present.project AND v.name = x.name AND v.number = x.number
-    LEFT JOIN procver.standing(require_present.project) s ON s.id = v.id
+    LEFT JOIN procver.standing(require_present.project, ARRAY(
+        SELECT o.id FROM jsonb_to_recordset(versions) AS y(name text, number int)
+        JOIN procver.version o ON o.project_id = require_present.project AND o.name = y.name AND o.number = y.number)) s ON s.id = v.id
     WHERE s.id IS NULL;
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION 'versions vanished while they were published: %', missing USING ERRCODE = 'PV001';
