@@ -22,8 +22,9 @@ def _tiny_files() -> None:
 
 
 def _starved(workshop: Workshop, *words: str) -> tuple[int, str]:
+    # Python itself would leave half-written bytecode behind: hence -B.
     done = subprocess.run(
-        [sys.executable, "-m", "procver", *words, "--json", "-C", str(workshop.root)],
+        [sys.executable, "-B", "-m", "procver", *words, "--json", "-C", str(workshop.root)],
         capture_output=True, text=True, preexec_fn=_tiny_files, check=False,
     )  # fmt: skip
     assert done.stderr == ""
