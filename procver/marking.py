@@ -120,7 +120,7 @@ def damage(known: Known, policy: Policy) -> list[str]:
 
 
 MEND = "bring the rows back from a backup; or publish its sources again, under another release name"
-"""What to do about a release whose rows were changed."""
+"""The hint for a release whose rows were changed."""
 
 
 def damaged(release: str) -> str:

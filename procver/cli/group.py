@@ -204,7 +204,7 @@ class Context:
 
     @property
     def target_name(self) -> str | None:
-        """What procver.toml calls the target; None if that is a URL."""
+        """The target's name in procver.toml; None for a URL."""
         return target_name(self.project.config, self.target)
 
     def remarks(

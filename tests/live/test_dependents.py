@@ -1,4 +1,4 @@
-"""What holds on to a version, and what names it: everything that a drop would break is found before quarantine."""
+"""Dependents of a version, and texts that name it: everything that a drop would break is found before quarantine."""
 
 from __future__ import annotations
 

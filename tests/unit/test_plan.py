@@ -1,4 +1,4 @@
-"""What a plan says of each object, as a table: releases before, the contract now, what moves."""
+"""Moves in a plan, as a table: releases before, the contract now, the objects that move."""
 
 from __future__ import annotations
 

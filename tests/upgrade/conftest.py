@@ -123,7 +123,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def lived(world: World, previous: Previous) -> World:
-    """What 0.1.0 left: release 1 retired and condemned, release 2 on an instance and a channel, a trial."""
+    """A database as 0.1.0 left it: release 1 retired and condemned, release 2 on an instance and a channel, a trial."""
     old = world.root / "old"
     old.mkdir()
     mapping = world.root / "procver.map.json"

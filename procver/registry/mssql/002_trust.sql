@@ -19,7 +19,7 @@ BEGIN
                 THEN 1 ELSE 0 END;
 END;
 GO
--- What registry 1 kept is sealed as it is: `carry` takes only privileges from it, and names of principals in brackets.
+-- Privileges that registry 1 kept are sealed as they are: `carry` takes only privileges from it, and names of principals in brackets.
 UPDATE procver.version SET privileges_seal = procver.seal_of(project_id, number, name, privileges)
 WHERE privileges IS NOT NULL AND ISJSON(privileges) = 1;
 GO
@@ -210,13 +210,13 @@ GO
 
 -- == ownership: which objects of the catalog are versions of ours
 
--- What procver created has this id in the catalog: of an object, or of a type. What carries a version's name is its own if the id is this
+-- The catalog's id of an object or type that procver created. What carries a version's name is its own if the id is this
 -- one, or if the digest is that of its creation, as in a database that was brought elsewhere. All else was made by hand.
 ALTER TABLE procver.version ADD catalog_id int NULL;
 GO
 DROP VIEW procver.presence;
 GO
--- Which id has what carries a version's name now.
+-- The id of the object that carries a version's name now.
 CREATE VIEW procver.presence AS
 SELECT CASE kind WHEN 'table_type' THEN TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf)))
                  ELSE OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) END AS found_id, catalog_id, id AS version_id
@@ -258,7 +258,7 @@ GO
 
 -- == releases: what a mapping and a membership are checked against
 
--- Whether a retired release may be discarded here: a shared staging database. Set by the first publication alone.
+-- True where retired releases may be discarded: a shared staging database. Set by the first publication alone.
 ALTER TABLE procver.project ADD trials bit DEFAULT 0 NOT NULL;
 GO
 -- The schema that a bare name means in the release's mapping; NULL: that of its project, for a release of registry 1.

@@ -69,7 +69,7 @@ WHERE routine = 0 AND TYPE_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf)))
       AND OBJECT_ID(CONCAT(QUOTENAME([schema]), '.', QUOTENAME(leaf))) IS NULL
 
 -- name: parts
--- Which versions the catalog has; the last column is for dialects with overloads.
+-- Versions that the catalog has; the last column is for dialects with overloads.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @project int = (SELECT MIN(project_id) FROM procver.version WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));
@@ -79,7 +79,7 @@ JOIN procver.own(@project) AS o ON o.id = v.id
 WHERE v.id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids'))
 
 -- name: strangers
--- What carries the name of a version and is not its own, as kind and name.
+-- Objects that carry the name of a version and are not its own, as kind and name.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @project int = (SELECT id FROM procver.project WHERE name = JSON_VALUE(@a, '$.project') COLLATE Latin1_General_100_BIN2);
@@ -407,7 +407,7 @@ SELECT NULL, NULL, NULL, N'calls are not counted here: track_functions is none'
 WHERE pg_catalog.current_setting('track_functions') = N'none' AND NOT EXISTS (SELECT 1 FROM @seen s WHERE s.calls > 0)
 
 -- name: catalog
--- What the catalog holds of versions now, beside what it held right after their creation.
+-- Versions as the catalog holds them now, beside their state right after creation.
 DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DECLARE @project int = (SELECT MIN(project_id) FROM procver.version WHERE id IN (SELECT CAST(value AS bigint) FROM OPENJSON(@a, '$.ids')));

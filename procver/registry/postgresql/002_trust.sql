@@ -100,7 +100,7 @@ CREATE FUNCTION procver.is_privilege(word text) RETURNS boolean
 LANGUAGE sql IMMUTABLE
 RETURN coalesce(word IN ('EXECUTE', 'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'), false);
 
--- What registry 1 kept is sealed as it is, where it holds nothing but privileges.
+-- Privileges that registry 1 kept are sealed as they are, where it holds nothing but privileges.
 UPDATE procver.version v SET privileges_seal = procver.seal_of(v.project_id, v.name, v.number, v.privileges)
 WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(v.privileges) p
                   WHERE jsonb_typeof(p -> 'owner') IS DISTINCT FROM 'string' OR jsonb_typeof(p -> 'part') IS DISTINCT FROM 'string')
@@ -481,7 +481,7 @@ RETURN replace(replace(replace(replace(replace(
         '', 'g'),
     E'\n        ', ''), ' ', ''), '(', ''), ')', ''), E'\n', '');
 
--- What a catalog holds of managed objects: [{"schema", "leaf", "kind"}] in, one row per overload or relation out. With the
+-- Managed objects as the catalog holds them: [{"schema", "leaf", "kind"}] in, one row per overload or relation out. With the
 -- "id" of a version, only what is its own. The grants are those in force: "never granted" and "granted by default" read alike.
 -- Every setting that changes how an expression is deparsed is pinned.
 ALTER FUNCTION procver.parts(jsonb) RENAME TO former_parts;
@@ -545,7 +545,7 @@ AS $$
                                        OR k.signature = f.signature AND NOT starts_with(k.digest, f.major))))
 $$;
 
--- What the registry holds of versions that were there before: their identity is filled where the catalog's object has the digest that
+-- Versions of registry 1: their identity is filled where the catalog's object has the digest that
 -- was stored at creation. Digests of views began with their OID. A view with the same OID and another rule was altered: it stays ours,
 -- and `verify` says so. Where no view has kept its OID the database came out of a dump, and where the server's major version is
 -- another one nothing can be compared: those are taken as they are. All others are obstacles: docs/operations.md says what to do.
@@ -581,7 +581,7 @@ FROM pair p
 WHERE v.id = p.id AND (p.same OR p.other_major OR p.stays OR p.view AND (SELECT d.restored FROM dump d));
 DROP FUNCTION procver.former_parts(jsonb);
 
--- What the catalog says of objects: a digest of their definition; owner, grants and comments as data, which `procver.grant_as` puts
+-- Objects as the catalog describes them: a digest of their definition; owner, grants and comments as data, which `procver.grant_as` puts
 -- back; and what `procver.version.identity` keeps.
 DROP FUNCTION procver.looks(jsonb);
 CREATE FUNCTION procver.looks(work jsonb)
@@ -741,7 +741,7 @@ END $$;
 
 -- == releases: what a mapping and a membership are checked against
 
--- Whether a retired release may be discarded here: a shared staging database. Set by the first publication alone.
+-- True where retired releases may be discarded: a shared staging database. Set by the first publication alone.
 ALTER TABLE procver.project ADD COLUMN trials boolean NOT NULL DEFAULT false;
 
 -- The schema that a bare name means in the release's mapping; null: that of its project, for a release of registry 1.
@@ -793,7 +793,7 @@ ALTER TABLE procver.instance
 -- The role whose members may report for the project's instances; null: whoever may execute procver.beat.
 ALTER TABLE procver.project ADD COLUMN app_role text;
 
--- Whether the caller is a member of the role, or of the registry's owner. A role that does not exist has no members.
+-- True for a member of the role, or of the registry's owner. A role that does not exist has no members.
 CREATE FUNCTION procver.may_report(app_role text) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp

@@ -51,7 +51,7 @@ WHERE p.name = $1::jsonb ->> 'project'
 SELECT now() WHERE $1::jsonb IS NOT NULL
 
 -- name: taken
--- Which of the physical names exist in the catalog, and for a routine each overload. Needs no registry: publish asks before it
+-- Physical names that exist in the catalog, and for a routine each overload. Needs no registry: publish asks before it
 -- makes one.
 SELECT x.schema, x.leaf, t.what, t.part
 FROM jsonb_to_recordset($1::jsonb -> 'names') AS x(schema text, leaf text, routine boolean)
@@ -70,7 +70,7 @@ CROSS JOIN LATERAL (
 ) t
 
 -- name: parts
--- What the catalog has of versions: a row for each overload, or one for a relation.
+-- Parts of versions in the catalog: a row for each overload, or one for a relation.
 SELECT p.id, p.schema, p.leaf, p.part
 FROM procver.parts((
     SELECT jsonb_agg(jsonb_build_object('schema', v.schema, 'leaf', v.leaf, 'kind', v.kind, 'id', v.id))
@@ -356,7 +356,7 @@ WHERE current_setting('track_functions') = 'none'
 SELECT procver.sample($1::jsonb ->> 'project')
 
 -- name: catalog
--- What the catalog holds of versions now, beside what it held right after their creation. A definition is as it was if each part is, by
+-- Versions as the catalog holds them now, beside their state right after creation. A definition is as it was if each part is, by
 -- what is stored (renaming a column that a view reads changes how it reads, and nothing else) or by how it reads (a dump
 -- keeps that). Another major version of the server may put the same definition into other words: nothing is compared then.
 WITH item AS MATERIALIZED (
