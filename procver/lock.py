@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -76,6 +77,7 @@ class Lock:
                 held[number] = entry
 
     @classmethod
+    @lru_cache(maxsize=8)  # one command reads the same content several times
     def parse(cls, text: str, *, path: str = "procver.lock") -> Lock:
         """Return the lock that ``text`` holds.
 

@@ -53,6 +53,8 @@ def _sources(project: Project, step: Create) -> Iterator[dict[str, Any]]:
             yield {"like": previous.name.leaf, "routine": member.kind.is_routine}
         else:
             yield {"kept": previous.id}
+    if not project.sources.may_add(member.name):
+        return
     text, _ = project.sources.text(member.name)
     folded = text.lower()
     if not any(word in folded for word in _MAY_NAME_ONE):

@@ -50,10 +50,13 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
             raise OSError(errno.EINVAL, _not_regular(status.st_mode))
         if status.st_size > LARGEST:
             raise OSError(errno.EFBIG, f"larger than {LARGEST >> 20} MB")
-        blocks = []
+        whole = os.read(descriptor, status.st_size + 1)
+        if len(whole) == status.st_size:
+            return whole
+        blocks = [whole]  # it is being written
         while data := os.read(descriptor, _BLOCK):
             blocks.append(data)
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        return b"".join(blocks)
     finally:
         os.close(descriptor)
 

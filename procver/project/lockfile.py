@@ -79,6 +79,7 @@ class Sides(NamedTuple):
         branches: the branches that were found.
         first: those that keep a contested number: the remote's main branch, then the base.
         file: the lock file's; in a conflict of both sides.
+        lock: the lock file; None where it is damaged or in conflict.
         rest: all others' that are part of a conflict.
         fork: those of the commit at which the current branch left the main branch.
         reserved: those of the branch's upstream.
@@ -89,11 +90,18 @@ class Sides(NamedTuple):
     branches: git.Branches
     first: Sequence[Entry]
     file: Sequence[Entry]
+    lock: Lock | None
     rest: Sequence[Entry]
     fork: Sequence[Entry]
     reserved: Sequence[Entry]
     whole: bool
     damaged: Sequence[LockError]
+
+    @property
+    def agreed(self) -> Lock | None:
+        """The lock file, if it holds all entries of the other sides, as it mostly does."""
+        others = {*self.first, *self.rest, *self.fork, *self.reserved}
+        return self.lock if self.lock is not None and others.issubset(self.lock.entries) else None
 
     @property
     def merged(self) -> Lock:
@@ -130,18 +138,19 @@ def sides(config: Config, base: str | None = None) -> Sides:
     text = _decode(_bytes(config.root / FILE), FILE) if base is None else _lenient(config, damaged)
     file = read_conflict(text, FILE, None if base is None else damaged)
     whole = base is not None or staged is not None
-    if base is None:
-        try:
-            Lock.parse(text, path=FILE)
-        except LockError:
-            if known.main is None:
-                raise
-            whole = True
+    lock: Lock | None = None
+    try:
+        lock = Lock.parse(text, path=FILE)
+    except LockError:
+        if base is None and known.main is None:
+            raise
+        whole = True
     staged = staged or Conflict()
     return Sides(
         known,
         (*main, *named),
         (*file.ours, *file.theirs) if file.marked else file.ours,
+        lock,
         (*staged.ours, *staged.theirs, *staged.base, *file.base),
         fork,
         upstream,

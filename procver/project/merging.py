@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from procver.errors import LockError
 from procver.lock import Entry, Lock, following, read_entries, rows
 
 _MARKER = re.compile(r"(<{7,}|={7,}|>{7,}|\|{7,})(?: .*)?")
+_MARKED = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})", re.MULTILINE)
 
 
 class Conflict(NamedTuple):
@@ -47,6 +49,9 @@ def read_conflict(text: str, path: str, damaged: list[LockError] | None = None) 
     Raises:
         LockError: a line is neither an entry nor a marker, or the format is newer than 2.
     """
+    if not _MARKED.search(text):
+        with suppress(LockError):  # a damaged file is read line by line
+            return Conflict(Lock.parse(text, path=path).entries)
     sides: dict[str, list[tuple[int, str]]] = {"<": [], "=": [], "|": []}
     side, size, marked = "<", 0, False
     for line, row in enumerate(rows(text), 1):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from procver.errors import SourceError
 from procver.objects import (
+    AFTER,
     Analysis,
     Header,
     Kind,
@@ -115,6 +116,11 @@ class Sources:
             text, reader.config.default_schema, self.managed, leafs, spans
         )
 
+    def may_add(self, name: Name) -> bool:
+        """Return whether statements may follow the definition in a source, without reading it again."""
+        recipe = self._recipes.of(self.by_name[name])
+        return not recipe or AFTER in recipe
+
 
 class _Recipes:
     """How to rewrite sources; those not made just now come from the cache, when first asked for."""
@@ -131,7 +137,10 @@ class _Recipes:
         if self._cached is None:
             self._cached = self._cache.recipes(self._context) if self._cache else {}
         found, recipe = self._cached.get(source.digest, (0, ""))
-        return recipe if found == recipe_sum(source.digest, source.analysis, recipe) else ""
+        if found != recipe_sum(source.digest, source.analysis, recipe):
+            recipe = ""
+        self.fresh[source.digest] = recipe
+        return recipe
 
 
 def load(

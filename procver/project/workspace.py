@@ -143,6 +143,10 @@ class Project:
             SourceError: a pin names a version that no side holds.
         """
         sides = lockfile.sides(self.config, base)
+        if (agreed := sides.agreed) is not None:
+            self._start = agreed
+            self.numbered = Numbered(*number(self.contents, agreed))
+            return Renewed(self.numbered, (), (), sides.branches, sides.damaged)
         whole, kept = sides.merged, sides.kept
         self._start = settle(whole, kept).lock
         labels = self.sources.labels

@@ -632,7 +632,7 @@ AS $$
                                       AND p.prokind = k.sort AND p.proargtypes = k.types
         LEFT JOIN pg_catalog.pg_class c ON k.part = '' AND c.oid = k.objid AND c.relname = v.leaf AND c.relnamespace = n.oid
                                        AND c.relkind = k.sort
-        WHERE v.project_id = own.project AND v.state <> 'dropped' AND (own.ids IS NULL OR v.id = ANY (own.ids))
+        WHERE v.project_id = own.project AND v.state <> 'dropped' AND (own.ids IS NULL OR v.id IN (SELECT unnest(own.ids)))
     ), doubtful AS MATERIALIZED (
         SELECT DISTINCT p.id, p.schema, p.leaf, p.kind, p.expected FROM part p WHERE p.objid IS NULL
     )
@@ -694,13 +694,14 @@ AS $$
 DECLARE
     missing text;
 BEGIN
-    SELECT string_agg(x.physical, ', ') INTO missing
-    FROM jsonb_to_recordset(versions) AS x(name text, number int, physical text)
-    LEFT JOIN procver.version v ON v.project_id = require_present.project AND v.name = x.name AND v.number = x.number
-    LEFT JOIN procver.standing(require_present.project, ARRAY(
-        SELECT o.id FROM jsonb_to_recordset(versions) AS y(name text, number int)
-        JOIN procver.version o ON o.project_id = require_present.project AND o.name = y.name AND o.number = y.number)) s ON s.id = v.id
-    WHERE s.id IS NULL;
+    WITH wanted AS MATERIALIZED (
+        SELECT x.physical, v.id FROM jsonb_to_recordset(versions) AS x(name text, number int, physical text)
+        LEFT JOIN procver.version v ON v.project_id = require_present.project AND v.name = x.name AND v.number = x.number
+    ), standing AS MATERIALIZED (
+        SELECT s.id FROM procver.standing(require_present.project, ARRAY(SELECT w.id FROM wanted w)) s
+    )
+    SELECT string_agg(w.physical, ', ') INTO missing
+    FROM wanted w WHERE NOT EXISTS (SELECT FROM standing s WHERE s.id = w.id);
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION 'versions vanished while they were published: %', missing USING ERRCODE = 'PV001';
     END IF;
