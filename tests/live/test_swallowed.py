@@ -60,6 +60,29 @@ def test_a_write_that_is_swallowed(
     workshop.run(*words)
 
 
+@pytest.mark.parametrize("how", ["trigger", "rule"])
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("channel", ("release", "channel", "stable", "--remove")),
+        ("instance", ("release", "retire", "1", "-i", "web-1")),
+    ],
+)
+def test_a_removal_that_is_swallowed(
+    workshop: Workshop, table: str, words: tuple[str, ...], how: str
+) -> None:
+    workshop.publish("1")
+    workshop.run("release", "channel", "stable", "1")
+    workshop.run("release", "activate", "1", "-i", "web-1")
+    trap(workshop, table, "DELETE", how)
+    before = workshop.json("release", "list")
+    assert f"procver.{table}" in workshop.json(*words, code=3)["error"]["message"]
+    assert workshop.json("release", "list") == before
+    workshop.sql(f"DROP {how.upper()} trap ON procver.{table}")
+    workshop.run(*words)
+    assert workshop.json("release", "list") != before
+
+
 def test_condemning_and_dropping(workshop: Workshop) -> None:
     workshop.configure(more=NOW)
     workshop.publish("1")

@@ -760,6 +760,8 @@ WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND
 IF @@ROWCOUNT = 0
     INSERT procver.instance (project_id, name, release_id, declared_at) VALUES (@project, @name, @release, SYSUTCDATETIME());
 DECLARE @count bigint = (SELECT COUNT(*) FROM procver.instance WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release AND declared_at IS NOT NULL);
+EXEC procver.require_rows N'instance', 1, @count;
+SET @count = (SELECT 1 - COUNT(*) FROM procver.instance WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id <> @release AND declared_at IS NOT NULL);
 EXEC procver.require_rows N'instance', 1, @count
 
 -- name: remove_instance
@@ -773,7 +775,12 @@ IF JSON_VALUE(@a, '$.beats') = N'true'
     WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release;
 ELSE
     DELETE FROM procver.instance
+    WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release;
+DECLARE @count bigint = (
+    SELECT 1 - COUNT(*) FROM procver.instance
     WHERE project_id = @project AND name = @name COLLATE Latin1_General_100_BIN2 AND release_id = @release
+      AND (JSON_VALUE(@a, '$.beats') <> N'true' OR declared_at IS NOT NULL));
+EXEC procver.require_rows N'instance', 1, @count
 
 -- name: point_channel
 DECLARE @a nvarchar(max) = ?;
@@ -792,7 +799,12 @@ DECLARE @a nvarchar(max) = ?;
 SET NOCOUNT ON;
 DELETE FROM procver.channel
 WHERE project_id = CAST(JSON_VALUE(@a, '$.project_id') AS int)
-  AND name = JSON_VALUE(@a, '$.channel') COLLATE Latin1_General_100_BIN2
+  AND name = JSON_VALUE(@a, '$.channel') COLLATE Latin1_General_100_BIN2;
+DECLARE @count bigint = (
+    SELECT 1 - COUNT(*) FROM procver.channel
+    WHERE project_id = CAST(JSON_VALUE(@a, '$.project_id') AS int)
+      AND name = JSON_VALUE(@a, '$.channel') COLLATE Latin1_General_100_BIN2);
+EXEC procver.require_rows N'channel', 1, @count
 
 -- name: require_silence
 -- The last step of a drop: since the plan was made no instance was heard from on a release that it took for dead. Heartbeats

@@ -507,15 +507,22 @@ SELECT procver.require_rows('instance', 1, (SELECT count(*) FROM written))
 
 -- name: remove_instance
 -- Takes the declaration back; one that is no longer heard from is forgotten.
-WITH about AS (
-    SELECT ($1::jsonb ->> 'project_id')::int AS project_id, $1::jsonb ->> 'instance' AS name,
-           ($1::jsonb ->> 'release_id')::bigint AS release_id, ($1::jsonb ->> 'beats')::boolean AS beats
+WITH about AS MATERIALIZED (
+    SELECT i.project_id, i.name, i.release_id, ($1::jsonb ->> 'beats')::boolean AS beats
+    FROM procver.instance i
+    WHERE i.project_id = ($1::jsonb ->> 'project_id')::int AND i.name = $1::jsonb ->> 'instance'
+      AND i.release_id = ($1::jsonb ->> 'release_id')::bigint
 ), forgotten AS (
     DELETE FROM procver.instance i USING about a
     WHERE i.project_id = a.project_id AND i.name = a.name AND i.release_id = a.release_id AND NOT a.beats
+    RETURNING 1
+), undeclared AS (
+    UPDATE procver.instance i SET declared_at = NULL FROM about a
+    WHERE i.project_id = a.project_id AND i.name = a.name AND i.release_id = a.release_id AND a.beats
+    RETURNING 1
 )
-UPDATE procver.instance i SET declared_at = NULL FROM about a
-WHERE i.project_id = a.project_id AND i.name = a.name AND i.release_id = a.release_id AND a.beats
+SELECT procver.require_rows('instance', (SELECT count(*) FROM about),
+                            (SELECT count(*) FROM forgotten) + (SELECT count(*) FROM undeclared))
 
 -- name: point_channel
 WITH written AS (
@@ -528,8 +535,12 @@ WITH written AS (
 SELECT procver.require_rows('channel', 1, (SELECT count(*) FROM written))
 
 -- name: remove_channel
-DELETE FROM procver.channel
-WHERE project_id = ($1::jsonb ->> 'project_id')::int AND name = $1::jsonb ->> 'channel'
+WITH gone AS (
+    DELETE FROM procver.channel
+    WHERE project_id = ($1::jsonb ->> 'project_id')::int AND name = $1::jsonb ->> 'channel'
+    RETURNING 1
+)
+SELECT procver.require_rows('channel', 1, (SELECT count(*) FROM gone))
 
 -- name: require_silence
 SELECT procver.require_silence(($1::jsonb ->> 'project_id')::int, make_interval(secs => ($1::jsonb ->> 'idle')::double precision),
