@@ -30,7 +30,7 @@ _FORMAT = re.compile(r"# procver\.lock ([0-9]+)")
 _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _PART = r"""(?:"(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\]|[^\s."\[\]]+)"""
 _NAME = rf"{_PART}(?:\.{_PART})*"
-_NAMED = re.compile(
+_NAMED = (
     rf"({_NAME}) ({'|'.join(_KINDS)}) ([1-9][0-9]{{0,8}}) ({_FINGERPRINT.pattern}) as ({_NAME})"
 )
 _BY_HAND = "restore procver.lock from git (git checkout -- procver.lock), then run: procver lock"
@@ -237,7 +237,7 @@ def read_entries(
         # str() of the number tells faster than a pattern: no sign, blank or leading zero.
         if number in _RANGE and valid(fingerprint) and name and str(number) == digits:
             entries.append(Entry(name, kind, number, fingerprint))
-        elif named := _NAMED.fullmatch(row):
+        elif named := re.fullmatch(_NAMED, row):
             name, word, digits, fingerprint, physical = named.groups()
             entries.append(Entry(name, _KINDS[word], int(digits), fingerprint, physical))
         elif damaged is None:

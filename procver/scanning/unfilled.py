@@ -13,18 +13,19 @@ HINT: Final = (
     " (.sql.j2)"
 )
 _CLOSING = {"<": ">"}
-_WHOLE = re.compile(
+_WHOLE = (
     r"\$\{[^{}\n]*\}|\$\([^()\n]*\)|\$\w+\$|\{\{[^{}\n]*\}\}|\{%[^{}\n]*%\}|\{[^{}\n]*\}|<[^<>\n]*>"
     r"|&&?\w+\.?|([%&|^~!@#?:`]+)\w+\1|:'[^']*'"
     r'|:"[^"]*"'
 )
-_WORD = re.compile(r"\S\w*")
+_WORD = r"\S\w*"
 
 
 def placeholder(text: str, start: int) -> str:
     """Return the placeholder that starts at an offset of ``text``, or what looks like one."""
-    found = _WHOLE.match(text, start) or _WORD.match(text, start)
-    return found.group() if found else text[start : start + 1]
+    rest = text[start:]
+    found = re.match(_WHOLE, rest) or re.match(_WORD, rest)
+    return found.group() if found else rest[:1]
 
 
 def message(text: str, start: int) -> str:

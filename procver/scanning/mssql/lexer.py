@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
@@ -51,14 +52,33 @@ _TOKEN = "|".join(
         r"[\s\S]",
     )
 )
-_LEADING = re.compile(_SKIP)
+
+
+@cache  # compiled when the first text is read: a command whose sources are cached reads none
+def _leading() -> re.Pattern[str]:
+    return re.compile(_SKIP)
+
+
 # Most often plain blanks follow, no comment: the first branch makes that case cheap.
 _AFTER = rf"(?:[ \t\r\n]*+(?=[A-Za-z0-9_@(),.\[='*<>+;])|{_SKIP})"
-_PATTERN = re.compile(rf"({_TOKEN}){_AFTER}")
-_PAIRS = re.compile(rf"({_TOKEN})({_AFTER})")
-_SPECIAL = re.compile(rf"(?P<special>{DIRECTIVE}[^\n\r]*+){_PLAIN_SKIP}|(?:{_TOKEN}){_PLAIN_SKIP}")
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    return re.compile(rf"({_TOKEN}){_AFTER}")
+
+
+@cache
+def _pairs() -> re.Pattern[str]:
+    return re.compile(rf"({_TOKEN})({_AFTER})")
+
+
+@cache
+def _special() -> re.Pattern[str]:
+    return re.compile(rf"(?P<special>{DIRECTIVE}[^\n\r]*+){_PLAIN_SKIP}|(?:{_TOKEN}){_PLAIN_SKIP}")
+
+
 _ALL_BLANKS = re.compile(rf"{BLANK}*+")
-_PLAIN_LEADING = re.compile(_PLAIN_SKIP)
 _ONE_WORD = re.compile(rf"(?!@){_WORD}")
 _REGULAR = re.compile(r"[A-Za-z_][A-Za-z0-9_@$#]*")
 
@@ -66,22 +86,22 @@ _REGULAR = re.compile(r"[A-Za-z_][A-Za-z0-9_@$#]*")
 def lex(text: str, start: int = 0, end: int | None = None) -> list[str]:
     """Return the significant tokens of ``text`` in [start, end), as they are written."""
     stop = len(text) if end is None else end
-    first = end_of(_LEADING, text, start, stop)
-    return _PATTERN.findall(text, first, stop)
+    first = end_of(_leading(), text, start, stop)
+    return _pattern().findall(text, first, stop)
 
 
 def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
     """Yield [start, end) of each token that `lex` returns, lazily and in the same order."""
     stop = len(text) if end is None else end
-    first = end_of(_LEADING, text, start, stop)
-    for match in _PATTERN.finditer(text, first, stop):
+    first = end_of(_leading(), text, start, stop)
+    for match in _pattern().finditer(text, first, stop):
         yield match.span(1)
 
 
 def starts(text: str, start: int, end: int) -> list[int]:
     """Return where each token that `lex` returns starts, and where the last one's blanks end."""
-    first = end_of(_LEADING, text, start, end)
-    pairs = _PAIRS.findall(text, first, end)
+    first = end_of(_leading(), text, start, end)
+    pairs = _pairs().findall(text, first, end)
     return list(accumulate(map(len, chain.from_iterable(pairs)), initial=first))[::2]
 
 
@@ -96,10 +116,10 @@ def directive_comments(text: str) -> list[Special]:
     """Return the ``-- procver:`` comments of ``text``, in order."""
     if "procver:" not in text.lower():
         return []
-    start = end_of(_PLAIN_LEADING, text)
+    start = end_of(re.compile(_PLAIN_SKIP), text)
     return [
         Special(match.start(), match["special"])
-        for match in _SPECIAL.finditer(text, start)
+        for match in _special().finditer(text, start)
         if match["special"] is not None
     ]
 

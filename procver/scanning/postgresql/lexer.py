@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final, NamedTuple
 
 from procver.errors import SourceError
@@ -77,17 +78,34 @@ def _token(dollar: str) -> str:
     )
 
 
-_LEADING = re.compile(_SKIP)
+@cache  # compiled when the first text is read: a command whose sources are cached reads none
+def _leading() -> re.Pattern[str]:
+    return re.compile(_SKIP)
+
+
 # Most often a blank follows, no comment: the first branches make that case half as dear.
 _AFTER = rf"(?: ?+(?![-/ \t\n\r\f\v])|{_BLANK}*+(?![-/])|{_SKIP})"
-_FAST = re.compile(rf"({_token(_DOLLAR)}){_AFTER}")
-_SLOW = re.compile(rf"({_token(_DOLLAR + '|' + _TAGGED)}){_AFTER}")
-_SPECIAL = re.compile(
-    rf"(?P<special>{DIRECTIVE}[^\n\r]*+|(?=/\*\+){BLOCK_COMMENT}){_PLAIN_SKIP}"
-    rf"|(?:{_token(_DOLLAR + '|' + _TAGGED)}){_PLAIN_SKIP}"
-)
+
+
+@cache
+def _fast() -> re.Pattern[str]:
+    return re.compile(rf"({_token(_DOLLAR)}){_AFTER}")
+
+
+@cache
+def _slow() -> re.Pattern[str]:
+    return re.compile(rf"({_token(_DOLLAR + '|' + _TAGGED)}){_AFTER}")
+
+
+@cache
+def _special() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?P<special>{DIRECTIVE}[^\n\r]*+|(?=/\*\+){BLOCK_COMMENT}){_PLAIN_SKIP}"
+        rf"|(?:{_token(_DOLLAR + '|' + _TAGGED)}){_PLAIN_SKIP}"
+    )
+
+
 _BLANKS = re.compile(rf"{_BLANK}*+")
-_PLAIN_LEADING = re.compile(_PLAIN_SKIP)
 _HAS_TAG = re.compile(rf"\${_START}[^\x00-/:-@\[-^`{{-\x7f]*+\$")
 _SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
@@ -98,16 +116,16 @@ _OPENED = {"'": "string literal", '"': "quoted name"}
 
 def lex(text: str) -> list[str]:
     """Return the significant tokens of ``text``, as they are written."""
-    start = end_of(_LEADING, text)
+    start = end_of(_leading(), text)
     if "$" in text and _HAS_TAG.search(text):
-        return [found[0] for found in _SLOW.findall(text, start)]
-    return _FAST.findall(text, start)
+        return [found[0] for found in _slow().findall(text, start)]
+    return _fast().findall(text, start)
 
 
 def tokens(text: str) -> Iterator[tuple[int, int]]:
     """Yield [start, end) of each token that `lex` returns, lazily and in the same order."""
-    pattern = _SLOW if "$" in text and _HAS_TAG.search(text) else _FAST
-    start = end_of(_LEADING, text)
+    pattern = _slow() if "$" in text and _HAS_TAG.search(text) else _fast()
+    start = end_of(_leading(), text)
     for match in pattern.finditer(text, start):
         yield match.span(1)
 
@@ -132,8 +150,8 @@ def special_comments(text: str) -> list[Special]:
         return []
     found: list[Special] = []
     count = 0
-    start = end_of(_PLAIN_LEADING, text)
-    for match in _SPECIAL.finditer(text, start):
+    start = end_of(re.compile(_PLAIN_SKIP), text)
+    for match in _special().finditer(text, start):
         comment = match["special"]
         if comment is None:
             count += 1
@@ -144,7 +162,7 @@ def special_comments(text: str) -> list[Special]:
 
 def after_blanks(text: str, start: int) -> int:
     """Return where the blanks and comments that start at ``start`` end."""
-    return end_of(_LEADING, text, start)
+    return end_of(_leading(), text, start)
 
 
 def blanks_end(text: str, start: int) -> int:
