@@ -155,29 +155,83 @@ BEGIN
     END LOOP;
 END $$;
 
--- Carries privileges over to new objects. Each item of `work` names its target {"schema", "leaf", "kind"} and what it takes:
--- those kept of a "version", by its id, or "like" (an object to copy from), "exactly" ([[grantee, privilege, grantable], ...]) in
--- place of the grants of these, and whether to take all of it, "wholly", comments that are there already included.
+-- Carries privileges over to objects. Each item of `work` names its target {"schema", "leaf", "kind"} and what it takes: those
+-- kept of a "version", by its id, or "like" (an object to copy from); "exactly" ([[grantee, privilege, grantable], ...]) takes the
+-- place of the grants of these. An overload that they do not know takes what all of the others have. A comment that is there
+-- already stays, unless the object is to be "wholly" as given: a restored one. The catalog is read once for all items.
 CREATE OR REPLACE FUNCTION procver.carry(work jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    part record;
+    source jsonb;
+    thing text;
+    word text;
     item record;
-    given jsonb;
 BEGIN
-    FOR item IN SELECT * FROM jsonb_to_recordset(work) AS x(target jsonb, version bigint, "like" jsonb, exactly jsonb, wholly boolean) LOOP
-        given := NULL;
-        IF item.version IS NOT NULL THEN
-            given := procver.kept_privileges(item.version);
-        ELSIF item."like" IS NOT NULL THEN
-            SELECT p.privileges INTO given FROM procver.looks(jsonb_build_array(item."like")) p;
+    FOR part IN
+        WITH item AS MATERIALIZED (
+            SELECT * FROM ROWS FROM (jsonb_to_recordset(work) AS (
+                target jsonb, version bigint, "like" jsonb, exactly jsonb, wholly boolean)) WITH ORDINALITY AS x(
+                target, version, "like", exactly, wholly, place)
+        ), found AS MATERIALIZED (
+            SELECT p.*, count(*) OVER (PARTITION BY p.schema, p.leaf, p.kind, p.id) AS parts
+            FROM procver.parts((SELECT jsonb_agg(i.target) FROM item i)) p
+        ), model AS MATERIALIZED (
+            SELECT * FROM procver.looks((
+                SELECT jsonb_agg(DISTINCT i."like") FROM item i WHERE i.version IS NULL AND i."like" IS NOT NULL))
+        )
+        SELECT f.schema, f.leaf, f.kind, f.part, f.objid, f.owner, f.acl, f.parts, i.target, i.exactly,
+               coalesce(i.wholly, false) AS wholly,
+               CASE WHEN i.version IS NULL THEN m.privileges ELSE procver.kept_privileges(i.version) END AS given
+        FROM item i
+        JOIN found f ON f.schema = i.target ->> 'schema' AND f.leaf = i.target ->> 'leaf' AND f.kind = i.target ->> 'kind'
+                    AND f.id IS NOT DISTINCT FROM (i.target ->> 'id')::bigint
+        LEFT JOIN model m ON m.schema = i."like" ->> 'schema' AND m.leaf = i."like" ->> 'leaf'
+                         AND m.id IS NOT DISTINCT FROM (i."like" ->> 'id')::bigint
+        ORDER BY i.place, f.part
+    LOOP
+        source := (SELECT g FROM jsonb_array_elements(part.given) g WHERE g ->> 'part' = part.part);
+        IF source IS NULL THEN
+            source := procver.common(part.given);
+            IF part.parts > 1 THEN
+                source := source - 'comment';
+            END IF;
         END IF;
-        IF given IS NOT NULL OR item.exactly IS NOT NULL THEN
-            PERFORM procver.grant_as(item.target, given, item.exactly, coalesce(item.wholly, false));
+        CONTINUE WHEN source IS NULL AND part.exactly IS NULL;
+        IF part.part = '' THEN
+            word := CASE part.kind WHEN 'materialized_view' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END;
+            thing := format('%I.%I', part.schema, part.leaf);
+        ELSE
+            word := upper(part.kind);
+            thing := part.objid::regprocedure::text;
         END IF;
+        IF pg_catalog.pg_get_userbyid(part.owner) <> source ->> 'owner'
+           AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = source ->> 'owner') THEN
+            EXECUTE format('ALTER %s %s OWNER TO %I', word, thing, source ->> 'owner');
+            SELECT p.owner, p.acl INTO part.owner, part.acl
+            FROM procver.parts(jsonb_build_array(part.target)) p WHERE p.objid = part.objid;
+        END IF;
+        PERFORM procver.set_acl(CASE part.part WHEN '' THEN thing ELSE word || ' ' || thing END,
+                                part.owner, part.acl, coalesce(part.exactly, source -> 'acl'));
+        PERFORM procver.set_comment(word || ' ' || thing, source ->> 'comment', part.wholly,
+            pg_catalog.obj_description(part.objid, CASE part.part WHEN '' THEN 'pg_class' ELSE 'pg_proc' END));
+        FOR item IN
+            SELECT a.attname, a.attacl, c.value, pg_catalog.col_description(a.attrelid, a.attnum) AS comment
+            FROM pg_catalog.pg_attribute a
+            LEFT JOIN jsonb_each(CASE jsonb_typeof(source -> 'columns') WHEN 'object' THEN source -> 'columns' ELSE '{}' END) c
+                   ON c.key = a.attname
+            WHERE part.part = '' AND a.attrelid = part.objid AND a.attnum > 0 AND NOT a.attisdropped
+              AND (c.key IS NOT NULL OR part.wholly)
+        LOOP
+            PERFORM procver.set_acl(thing, part.owner, item.attacl, CASE WHEN part.exactly IS NULL THEN item.value -> 'acl' END,
+                                    format('(%I)', item.attname));
+            PERFORM procver.set_comment(format('COLUMN %s.%I', thing, item.attname), item.value ->> 'comment', part.wholly, item.comment);
+        END LOOP;
     END LOOP;
 END $$;
+DROP FUNCTION procver.grant_as(jsonb, jsonb, jsonb, boolean);
 
 -- A role that only collects writes no table of the registry. It calls the functions below, which act as the registry's owner, and
 -- check what they are asked for. procver.caller is who that is, whoever the function acts as.
@@ -581,7 +635,7 @@ FROM pair p
 WHERE v.id = p.id AND (p.same OR p.other_major OR p.stays OR p.view AND (SELECT d.restored FROM dump d));
 DROP FUNCTION procver.former_parts(jsonb);
 
--- Objects as the catalog describes them: a digest of their definition; owner, grants and comments as data, which `procver.grant_as` puts
+-- Objects as the catalog describes them: a digest of their definition; owner, grants and comments as data, which `procver.carry` puts
 -- back; and what `procver.version.identity` keeps.
 DROP FUNCTION procver.looks(jsonb);
 CREATE FUNCTION procver.looks(work jsonb)
