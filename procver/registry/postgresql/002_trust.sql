@@ -177,10 +177,10 @@ BEGIN
                 target, version, "like", exactly, wholly, place)
         ), found AS MATERIALIZED (
             SELECT p.*, count(*) OVER (PARTITION BY p.schema, p.leaf, p.kind, p.id) AS parts
-            FROM procver.parts((SELECT jsonb_agg(i.target) FROM item i)) p
+            FROM procver.parts((SELECT jsonb_agg(i.target) FROM item i), false) p
         ), model AS MATERIALIZED (
             SELECT * FROM procver.looks((
-                SELECT jsonb_agg(DISTINCT i."like") FROM item i WHERE i.version IS NULL AND i."like" IS NOT NULL))
+                SELECT jsonb_agg(DISTINCT i."like") FROM item i WHERE i.version IS NULL AND i."like" IS NOT NULL), false)
         )
         SELECT f.schema, f.leaf, f.kind, f.part, f.objid, f.owner, f.acl, f.parts, i.target, i.exactly,
                coalesce(i.wholly, false) AS wholly,
@@ -211,7 +211,7 @@ BEGIN
            AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = source ->> 'owner') THEN
             EXECUTE format('ALTER %s %s OWNER TO %I', word, thing, source ->> 'owner');
             SELECT p.owner, p.acl INTO part.owner, part.acl
-            FROM procver.parts(jsonb_build_array(part.target)) p WHERE p.objid = part.objid;
+            FROM procver.parts(jsonb_build_array(part.target), false) p WHERE p.objid = part.objid;
         END IF;
         PERFORM procver.set_acl(CASE part.part WHEN '' THEN thing ELSE word || ' ' || thing END,
                                 part.owner, part.acl, coalesce(part.exactly, source -> 'acl'));
@@ -347,7 +347,7 @@ BEGIN
     SET privileges = q.privileges, privileges_seal = procver.seal_of(v.project_id, v.name, v.number, q.privileges)
     FROM procver.looks((
         SELECT jsonb_agg(jsonb_build_object('schema', x.schema, 'leaf', x.leaf, 'kind', x.kind, 'id', x.id)) FROM procver.version x
-        WHERE x.id = ANY (ids) AND x.state = 'condemned' AND x.quarantined_at IS NULL)) q
+        WHERE x.id = ANY (ids) AND x.state = 'condemned' AND x.quarantined_at IS NULL), false) q
     WHERE v.id = q.id AND v.state = 'condemned' AND v.quarantined_at IS NULL;
 END $$;
 
@@ -411,7 +411,7 @@ BEGIN
     INTO statement, marked
     FROM procver.version v
     CROSS JOIN LATERAL procver.parts(jsonb_build_array(jsonb_build_object('schema', v.schema, 'leaf', v.leaf, 'kind', v.kind,
-                                                                 'id', v.id))) p
+                                                                 'id', v.id)), false) p
     WHERE v.id = drop_part.version AND v.state <> 'present'
       AND (p.part = '' OR pg_get_function_identity_arguments(p.objid) = arguments);
     IF statement IS NULL THEN
@@ -537,9 +537,9 @@ RETURN replace(replace(replace(replace(replace(
 
 -- Managed objects as the catalog holds them: [{"schema", "leaf", "kind"}] in, one row per overload or relation out. With the
 -- "id" of a version, only what is its own. The grants are those in force: "never granted" and "granted by default" read alike.
--- Every setting that changes how an expression is deparsed is pinned.
+-- Every setting that changes how an expression is deparsed is pinned. Who needs no digests says so: they cost the most.
 ALTER FUNCTION procver.parts(jsonb) RENAME TO former_parts;
-CREATE FUNCTION procver.parts(work jsonb)
+CREATE FUNCTION procver.parts(work jsonb, digests boolean DEFAULT true)
 RETURNS TABLE (schema text, leaf text, kind text, objid oid, part text, owner oid, acl aclitem[], digest text,
                id bigint, sort "char", types oidvector, signature bigint, local bigint)
 LANGUAGE sql STABLE
@@ -589,7 +589,8 @@ AS $$
         CROSS JOIN LATERAL (SELECT string_agg(o, ',' ORDER BY o) AS options FROM unnest(c.reloptions) o) o
         WHERE i.kind IN ('view', 'materialized_view') AND c.relkind = CASE i.kind WHEN 'view' THEN 'v' ELSE 'm' END::"char"
     )
-    SELECT f.schema, f.leaf, f.kind, f.objid, f.part, f.owner, f.acl, f.digest, f.id, f.sort, f.types, f.signature, f.local
+    SELECT f.schema, f.leaf, f.kind, f.objid, f.part, f.owner, f.acl, CASE WHEN parts.digests THEN f.digest END, f.id, f.sort, f.types,
+           f.signature, CASE WHEN parts.digests THEN f.local END
     FROM found f
     WHERE f.id IS NULL OR EXISTS (
         SELECT FROM unnest(f.identity) k
@@ -638,13 +639,13 @@ DROP FUNCTION procver.former_parts(jsonb);
 -- Objects as the catalog describes them: a digest of their definition; owner, grants and comments as data, which `procver.carry` puts
 -- back; and what `procver.version.identity` keeps.
 DROP FUNCTION procver.looks(jsonb);
-CREATE FUNCTION procver.looks(work jsonb)
+CREATE FUNCTION procver.looks(work jsonb, digests boolean DEFAULT true)
 RETURNS TABLE (schema text, leaf text, digest text, privileges jsonb, id bigint, identity procver.part[])
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
     WITH part AS MATERIALIZED (
-        SELECT p.*, d.description FROM procver.parts(work) p
+        SELECT p.*, d.description FROM procver.parts(work, digests) p
         LEFT JOIN pg_catalog.pg_description d ON d.objoid = p.objid AND d.objsubid = 0
              AND d.classoid = CASE p.part WHEN '' THEN 'pg_catalog.pg_class' ELSE 'pg_catalog.pg_proc' END::regclass
     ), acl AS MATERIALIZED (  -- most objects have the same grants
@@ -695,7 +696,7 @@ AS $$
     UNION ALL
     SELECT p.id, p.kind, p.part, p.objid, d.expected, true
     FROM procver.parts((
-        SELECT jsonb_agg(jsonb_build_object('schema', d.schema, 'leaf', d.leaf, 'kind', d.kind, 'id', d.id)) FROM doubtful d)) p
+        SELECT jsonb_agg(jsonb_build_object('schema', d.schema, 'leaf', d.leaf, 'kind', d.kind, 'id', d.id)) FROM doubtful d), false) p
     JOIN doubtful d ON d.id = p.id
 $$;
 

@@ -75,7 +75,7 @@ SELECT p.id, p.schema, p.leaf, p.part
 FROM procver.parts((
     SELECT jsonb_agg(jsonb_build_object('schema', v.schema, 'leaf', v.leaf, 'kind', v.kind, 'id', v.id))
     FROM procver.version v
-    WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))) p
+    WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)), false) p
 
 -- name: strangers
 -- Of versions: objects that carry their names and are not their own, another object in the place of one or an overload made by hand, as
@@ -206,7 +206,7 @@ SELECT NULL, NULL, NULL WHERE $1::text IS NULL
 
 -- name: unmanaged_namesakes
 -- Objects that carry the logical name itself: what the team had before procver, whose grants the first version takes over.
-SELECT DISTINCT p.schema, p.leaf, p.kind FROM procver.parts($1::jsonb -> 'names') p
+SELECT DISTINCT p.schema, p.leaf, p.kind FROM procver.parts($1::jsonb -> 'names', false) p
 
 -- name: definitions
 SELECT v.id, v.definition, v.privileges, v.kind, v.schema, v.leaf, v.physical, v.name, v.number, v.source_path,
@@ -224,7 +224,7 @@ SELECT p.id, CASE WHEN pg_has_role(p.owner, 'USAGE') OR pg_has_role(n.nspowner, 
 FROM procver.parts((
     SELECT jsonb_agg(jsonb_build_object('schema', v.schema, 'leaf', v.leaf, 'kind', v.kind, 'id', v.id))
     FROM procver.version v
-    WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e))) p
+    WHERE v.id IN (SELECT e::bigint FROM jsonb_array_elements_text($1::jsonb -> 'ids') e)), false) p
 JOIN pg_catalog.pg_namespace n ON n.nspname = p.schema
 CROSS JOIN LATERAL (
     SELECT CASE WHEN p.part <> '' THEN pg_catalog.pg_get_function_identity_arguments(p.objid) END AS arguments) a
@@ -266,11 +266,9 @@ WITH asked AS MATERIALIZED (
 )
 SELECT DISTINCT h.id, pg_catalog.pg_describe_object(h.classid, h.objid, h.objsubid)
 FROM holder h
-WHERE NOT EXISTS (
-    SELECT FROM ours o
-    WHERE o.project_id = h.project_id
-      AND (o.classid = h.classid AND o.objid = h.objid
-           OR o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = h.container))
+WHERE NOT EXISTS (SELECT FROM ours o WHERE o.project_id = h.project_id AND o.classid = h.classid AND o.objid = h.objid)
+  AND NOT EXISTS (SELECT FROM ours o
+                  WHERE o.project_id = h.project_id AND o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = h.container)
 
 -- name: texts
 -- Texts in which a version may be named that pg_depend knows nothing of: bodies, and strings in any expression. Not of versions of the
@@ -591,7 +589,7 @@ SELECT set_config('synchronous_commit', 'off', true) WHERE $1::jsonb IS NOT NULL
 -- Runs where definitions do, under the project's search_path: so are the names in bodies looked up.
 SELECT CASE WHEN l.lanname OPERATOR(pg_catalog.=) 'sql' THEN pg_catalog.fmgr_sql_validator(p.objid)
             WHEN l.lanname OPERATOR(pg_catalog.=) 'plpgsql' THEN pg_catalog.plpgsql_validator(p.objid) END
-FROM procver.parts($1::pg_catalog.jsonb) p, pg_catalog.pg_proc c, pg_catalog.pg_language l
+FROM procver.parts($1::pg_catalog.jsonb, false) p, pg_catalog.pg_proc c, pg_catalog.pg_language l
 WHERE c.oid OPERATOR(pg_catalog.=) p.objid AND l.oid OPERATOR(pg_catalog.=) c.prolang AND p.part OPERATOR(pg_catalog.<>) ''
 
 -- name: execute
