@@ -345,10 +345,11 @@ AS $$
 BEGIN
     UPDATE procver.version v
     SET privileges = q.privileges, privileges_seal = procver.seal_of(v.project_id, v.name, v.number, q.privileges)
-    FROM procver.looks((
+    FROM unnest(ids) w(id)
+    JOIN procver.looks((
         SELECT jsonb_agg(jsonb_build_object('schema', x.schema, 'leaf', x.leaf, 'kind', x.kind, 'id', x.id)) FROM procver.version x
-        WHERE x.id = ANY (ids) AND x.state = 'condemned' AND x.quarantined_at IS NULL), false) q
-    WHERE v.id = q.id AND v.state = 'condemned' AND v.quarantined_at IS NULL;
+        WHERE x.id = ANY (ids) AND x.state = 'condemned' AND x.quarantined_at IS NULL), false) q ON q.id = w.id
+    WHERE v.id = w.id AND v.state = 'condemned' AND v.quarantined_at IS NULL;
 END $$;
 
 -- Puts condemned versions in quarantine: keeps what is granted on them now. The caller then takes it away, which only an owner can.
@@ -537,7 +538,8 @@ RETURN replace(replace(replace(replace(replace(
 
 -- Managed objects as the catalog holds them: [{"schema", "leaf", "kind"}] in, one row per overload or relation out. With the
 -- "id" of a version, only what is its own. The grants are those in force: "never granted" and "granted by default" read alike.
--- Every setting that changes how an expression is deparsed is pinned. Who needs no digests says so: they cost the most.
+-- Every setting that changes how an expression is deparsed is pinned. Who needs no digests says so: they
+-- cost the most, and are then made only where OIDs are others than at creation, as after a dump.
 ALTER FUNCTION procver.parts(jsonb) RENAME TO former_parts;
 CREATE FUNCTION procver.parts(work jsonb, digests boolean DEFAULT true)
 RETURNS TABLE (schema text, leaf text, kind text, objid oid, part text, owner oid, acl aclitem[], digest text,
@@ -556,28 +558,36 @@ AS $$
     ), found AS (
         SELECT i.schema, i.leaf, i.kind, p.oid AS objid, '(' || oidvectortypes(p.proargtypes) || ')' AS part, p.proowner AS owner,
                coalesce(p.proacl, acldefault('f', p.proowner)) AS acl,
+               CASE WHEN parts.digests OR NOT s.same THEN
                i.major || to_hex(hashtextextended(concat_ws('|', p.prosrc, procver.portable(pg_get_function_sqlbody(p.oid)),
                    procver.portable(pg_get_expr(p.proargdefaults, 0)), l.lanname, p.prokind, p.prosecdef, p.proleakproof,
                    p.proisstrict, p.proretset, p.provolatile, p.proparallel, p.procost, p.prorows, p.proconfig::text,
-                   format_type(p.prorettype, NULL), p.proargnames::text, p.proargmodes::text) COLLATE "C", 0)) AS digest,
+                   format_type(p.prorettype, NULL), p.proargnames::text, p.proargmodes::text) COLLATE "C", 0)) END AS digest,
                i.id, p.prokind AS sort, p.proargtypes AS types,
                hashtextextended(concat_ws('|', format_type(p.prorettype, NULL), p.proretset, p.proargnames::text,
                    p.proargmodes::text) COLLATE "C", 0) AS signature,
                hashtextextended(concat_ws('|', p.prosrc, p.prosqlbody::text, p.proargdefaults::text, p.prolang, p.prokind,
                    p.prosecdef, p.proleakproof, p.proisstrict, p.proretset, p.provolatile, p.proparallel, p.procost, p.prorows,
                    p.proconfig::text, p.prorettype, p.proargnames::text, p.proargmodes::text) COLLATE "C", 0) AS local,
-               i.identity, i.major
+               i.identity, i.major, s.same
         FROM item i
         JOIN pg_catalog.pg_proc p ON p.proname = i.leaf AND p.pronamespace = i.namespace
         JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+        CROSS JOIN LATERAL (
+            SELECT i.id IS NULL OR EXISTS (
+                SELECT FROM unnest(i.identity) k WHERE k.sort = p.prokind AND k.objid = p.oid
+                AND (k.types = p.proargtypes OR k.part = '(' || oidvectortypes(p.proargtypes) || ')')) AS same
+        ) s
         WHERE (i.kind = 'procedure' AND p.prokind = 'p') OR (i.kind = 'function' AND p.prokind IN ('f', 'w'))
         UNION ALL
         SELECT i.schema, i.leaf, i.kind, c.oid, '', c.relowner, coalesce(c.relacl, acldefault('r', c.relowner)),
+               CASE WHEN parts.digests OR NOT s.same THEN
                i.major || to_hex(hashtextextended(concat_ws('|', c.relkind, o.options, a.columns,
-                   procver.portable(pg_get_viewdef(c.oid))) COLLATE "C", 0)),
+                   procver.portable(pg_get_viewdef(c.oid))) COLLATE "C", 0)) END,
                i.id, c.relkind, '', hashtextextended(a.columns COLLATE "C", 0),
-               hashtextextended(concat_ws('|', c.oid, c.relkind, o.options, a.names, r.ev_action::text) COLLATE "C", 0),
-               i.identity, i.major
+               CASE WHEN parts.digests THEN
+               hashtextextended(concat_ws('|', c.oid, c.relkind, o.options, a.names, r.ev_action::text) COLLATE "C", 0) END,
+               i.identity, i.major, s.same
         FROM item i
         JOIN pg_catalog.pg_class c ON c.relname = i.leaf AND c.relnamespace = i.namespace
         LEFT JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
@@ -587,17 +597,17 @@ AS $$
             FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
         ) a
         CROSS JOIN LATERAL (SELECT string_agg(o, ',' ORDER BY o) AS options FROM unnest(c.reloptions) o) o
+        CROSS JOIN LATERAL (
+            SELECT i.id IS NULL OR EXISTS (SELECT FROM unnest(i.identity) k WHERE k.sort = c.relkind AND k.objid = c.oid AND k.part = '') AS same
+        ) s
         WHERE i.kind IN ('view', 'materialized_view') AND c.relkind = CASE i.kind WHEN 'view' THEN 'v' ELSE 'm' END::"char"
     )
-    SELECT f.schema, f.leaf, f.kind, f.objid, f.part, f.owner, f.acl, CASE WHEN parts.digests THEN f.digest END, f.id, f.sort, f.types,
-           f.signature, CASE WHEN parts.digests THEN f.local END
+    SELECT f.schema, f.leaf, f.kind, f.objid, f.part, f.owner, f.acl, f.digest, f.id, f.sort, f.types, f.signature, f.local
     FROM found f
-    WHERE f.id IS NULL OR EXISTS (
+    WHERE f.same OR EXISTS (
         SELECT FROM unnest(f.identity) k
-        WHERE k.sort = f.sort
-          AND (k.objid = f.objid AND (k.part = f.part OR k.types = f.types)
-               OR k.part = f.part AND (k.digest = f.digest
-                                       OR k.signature = f.signature AND NOT starts_with(k.digest, f.major))))
+        WHERE k.sort = f.sort AND k.part = f.part
+          AND (k.digest = f.digest OR k.signature = f.signature AND NOT starts_with(k.digest, f.major)))
 $$;
 
 -- Versions of registry 1: their identity is filled where the catalog's object has the digest that
