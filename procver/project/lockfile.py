@@ -99,7 +99,7 @@ class Sides(NamedTuple):
 
     @property
     def agreed(self) -> Lock | None:
-        """The lock file, if it holds all entries of the other sides, as it mostly does."""
+        """The lock file if it holds the entries of all other sides; else None."""
         others = {*self.first, *self.rest, *self.fork, *self.reserved}
         return self.lock if self.lock is not None and others.issubset(self.lock.entries) else None
 

@@ -117,7 +117,7 @@ class Sources:
         )
 
     def may_add(self, name: Name) -> bool:
-        """Return whether statements may follow the definition in a source, without reading it again."""
+        """Return whether statements may follow the definition of ``name``; its source is not read."""
         recipe = self._recipes.of(self.by_name[name])
         return not recipe or AFTER in recipe
 

@@ -538,8 +538,8 @@ RETURN replace(replace(replace(replace(replace(
 
 -- Managed objects as the catalog holds them: [{"schema", "leaf", "kind"}] in, one row per overload or relation out. With the
 -- "id" of a version, only what is its own. The grants are those in force: "never granted" and "granted by default" read alike.
--- Every setting that changes how an expression is deparsed is pinned. Who needs no digests says so: they
--- cost the most, and are then made only where OIDs are others than at creation, as after a dump.
+-- Every setting that changes how an expression is deparsed is pinned. Without `digests`, which cost the
+-- most, they are made only where OIDs differ from those at creation, as after a dump.
 ALTER FUNCTION procver.parts(jsonb) RENAME TO former_parts;
 CREATE FUNCTION procver.parts(work jsonb, digests boolean DEFAULT true)
 RETURNS TABLE (schema text, leaf text, kind text, objid oid, part text, owner oid, acl aclitem[], digest text,
@@ -559,10 +559,11 @@ AS $$
         SELECT i.schema, i.leaf, i.kind, p.oid AS objid, '(' || oidvectortypes(p.proargtypes) || ')' AS part, p.proowner AS owner,
                coalesce(p.proacl, acldefault('f', p.proowner)) AS acl,
                CASE WHEN parts.digests OR NOT s.same THEN
-               i.major || to_hex(hashtextextended(concat_ws('|', p.prosrc, procver.portable(pg_get_function_sqlbody(p.oid)),
-                   procver.portable(pg_get_expr(p.proargdefaults, 0)), l.lanname, p.prokind, p.prosecdef, p.proleakproof,
-                   p.proisstrict, p.proretset, p.provolatile, p.proparallel, p.procost, p.prorows, p.proconfig::text,
-                   format_type(p.prorettype, NULL), p.proargnames::text, p.proargmodes::text) COLLATE "C", 0)) END AS digest,
+                   i.major || to_hex(hashtextextended(concat_ws('|', p.prosrc, procver.portable(pg_get_function_sqlbody(p.oid)),
+                       procver.portable(pg_get_expr(p.proargdefaults, 0)), l.lanname, p.prokind, p.prosecdef, p.proleakproof,
+                       p.proisstrict, p.proretset, p.provolatile, p.proparallel, p.procost, p.prorows, p.proconfig::text,
+                       format_type(p.prorettype, NULL), p.proargnames::text, p.proargmodes::text) COLLATE "C", 0))
+               END AS digest,
                i.id, p.prokind AS sort, p.proargtypes AS types,
                hashtextextended(concat_ws('|', format_type(p.prorettype, NULL), p.proretset, p.proargnames::text,
                    p.proargmodes::text) COLLATE "C", 0) AS signature,
@@ -582,11 +583,13 @@ AS $$
         UNION ALL
         SELECT i.schema, i.leaf, i.kind, c.oid, '', c.relowner, coalesce(c.relacl, acldefault('r', c.relowner)),
                CASE WHEN parts.digests OR NOT s.same THEN
-               i.major || to_hex(hashtextextended(concat_ws('|', c.relkind, o.options, a.columns,
-                   procver.portable(pg_get_viewdef(c.oid))) COLLATE "C", 0)) END,
+                   i.major || to_hex(hashtextextended(concat_ws('|', c.relkind, o.options, a.columns,
+                       procver.portable(pg_get_viewdef(c.oid))) COLLATE "C", 0))
+               END,
                i.id, c.relkind, '', hashtextextended(a.columns COLLATE "C", 0),
                CASE WHEN parts.digests THEN
-               hashtextextended(concat_ws('|', c.oid, c.relkind, o.options, a.names, r.ev_action::text) COLLATE "C", 0) END,
+                   hashtextextended(concat_ws('|', c.oid, c.relkind, o.options, a.names, r.ev_action::text) COLLATE "C", 0)
+               END,
                i.identity, i.major, s.same
         FROM item i
         JOIN pg_catalog.pg_class c ON c.relname = i.leaf AND c.relnamespace = i.namespace
